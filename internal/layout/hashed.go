@@ -1,0 +1,180 @@
+// Package layout says where an id sits in a party's vector and with which value. It knows ids and salts, and nothing of
+// encryption or of the network.
+//
+// In the hashed layout the slot of an id is a keyed hash of it, and its value a sign that is dealt by the position in
+// the chain so that the product over all positions is 1 for the same person and ±1, evenly, for different ones: the
+// AMS and Count-Sketch estimator of inner products (Alon, Matias, Szegedy 1996; Charikar, Chen, Farach-Colton 2002)
+// under encryption. The estimate is unbiased but for clipping, and its variance is computed in error.go.
+package layout
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/sotto-dev/sotto/internal/canon"
+	"github.com/sotto-dev/sotto/internal/ids"
+)
+
+// Hashed describes the vectors of one chain of one session. All its parties derive the same one.
+type Hashed struct {
+	Salt     [32]byte // from the commitment nonces, unknown to everybody while snapshots are chosen
+	Chain    int      // index of the chain in the plan
+	Length   int      // parties in the chain, ≥ 2
+	LogSlots int      // the vectors have 2^LogSlots slots, at most 2^26
+	LogN     int      // slots per block, ≤ LogSlots
+	Clip     int      // bound on the absolute value of a slot, 1…7
+}
+
+// Vector holds one party's vector, or one per group of a party whose vector is split by dimensions. Its size grows
+// with the people in it, not with the slots. Immutable; safe for concurrent use.
+type Vector struct {
+	logN    int
+	entries []uint64 // sorted; block | group | slot within the block | value + valueBias
+}
+
+const (
+	valueBits = 4
+	valueBias = 1 << (valueBits - 1)
+	lowBits   = 14 // ≥ LogN
+	groupBits = 16
+	// None as the group of a person leaves them out of the vector.
+	None = -1
+)
+
+// Place computes the vectors of the party at a position, 0…Length−1, of the chain. group returns the group of person i,
+// 0…groups−1, or [None]. With one group a slot is the sum of its signs clipped to ±Clip; with more, each slot keeps at
+// most Clip people over all groups together, those of lowest rank, and ranks are the same at all parties.
+func (h Hashed) Place(position int, people []ids.ID, groups int, group func(i int) int) (*Vector, error) {
+	if position < 0 || position >= h.Length || h.Length < 2 || h.Length > 64 || h.LogN > lowBits || h.LogN > h.LogSlots ||
+		h.LogSlots > 26 || h.Clip < 1 || h.Clip >= valueBias || groups < 1 || groups > 1<<groupBits {
+		return nil, fmt.Errorf("place people: layout %+v, position %d, %d groups: out of range", h.public(), position, groups)
+	}
+	placed := h.hash(position, people, group)
+	v := &Vector{logN: h.LogN, entries: make([]uint64, 0, len(placed))}
+	for len(placed) > 0 {
+		slot := placed[0].hash >> (64 - h.LogSlots)
+		end := 1
+		for end < len(placed) && placed[end].hash>>(64-h.LogSlots) == slot {
+			end++
+		}
+		v.fill(slot, placed[:end], h.Clip, groups > 1)
+		placed = placed[end:]
+	}
+	slices.Sort(v.entries)
+	return v, nil
+}
+
+// public is h without its salt, for errors.
+func (h Hashed) public() Hashed {
+	h.Salt = [32]byte{}
+	return h
+}
+
+// placement is one person: slot and rank (the top and the lower bits of hash), group and sign.
+type placement struct {
+	hash  uint64
+	group int32
+	sign  int32 // ±1
+}
+
+// hash computes all placements, sorted by slot, then rank. One AES block of an id, under a key that only this chain of
+// this session has, gives 64 bits of slot and rank and 64 bits for the signs r_1 … r_{L−1}.
+func (h Hashed) hash(position int, people []ids.ID, group func(i int) int) []placement {
+	key := canon.Hash("sotto/v1/hashed", struct {
+		Salt  [32]byte
+		Chain int
+	}{h.Salt, h.Chain})
+	block := newCipher(key)
+	placed := make([]placement, 0, len(people))
+	var out [aes.BlockSize]byte
+	for i := range people {
+		g := group(i)
+		if g == None {
+			continue
+		}
+		block.Encrypt(out[:], people[i][:])
+		signs := binary.BigEndian.Uint64(out[8:])
+		// Position i carries r_{i−1}·r_i, the first only r_1, the last only r_{L−1}; bit j of signs stands for r_{j+1}.
+		negative := uint64(0)
+		if position > 0 {
+			negative ^= signs >> (position - 1)
+		}
+		if position < h.Length-1 {
+			negative ^= signs >> position
+		}
+		placed = append(placed, placement{binary.BigEndian.Uint64(out[:8]), int32(g), 1 - 2*int32(negative&1)})
+	}
+	slices.SortFunc(placed, func(a, b placement) int {
+		switch {
+		case a.hash < b.hash:
+			return -1
+		case a.hash > b.hash:
+			return 1
+		}
+		return 0
+	})
+	return placed
+}
+
+func newCipher(key [32]byte) cipher.Block {
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		panic("layout: a 32-byte key is an AES-256 key")
+	}
+	return block
+}
+
+// fill adds the entries of one slot, given its people by rank.
+func (v *Vector) fill(slot uint64, people []placement, clip int, split bool) {
+	if !split {
+		sum := 0
+		for _, p := range people {
+			sum += int(p.sign)
+		}
+		v.add(slot, 0, max(-clip, min(clip, sum)))
+		return
+	}
+	kept := people[:min(clip, len(people))]
+	for i, p := range kept {
+		sum := int(p.sign)
+		first := true
+		for j, q := range kept {
+			if j != i && q.group == p.group {
+				sum += int(q.sign)
+				first = first && j > i
+			}
+		}
+		if first {
+			v.add(slot, p.group, sum)
+		}
+	}
+}
+
+func (v *Vector) add(slot uint64, group int32, value int) {
+	if value == 0 {
+		return
+	}
+	key := v.key(int(slot>>v.logN), int(group)) | (slot&(1<<v.logN-1))<<valueBits
+	v.entries = append(v.entries, key|uint64(value+valueBias))
+}
+
+// key is the smallest entry that a block of a group can have.
+func (v *Vector) key(block, group int) uint64 {
+	return (uint64(block)<<groupBits | uint64(group)) << (lowBits + valueBits)
+}
+
+// Block writes the 2^LogN slots of one block of one group to out, which has that length.
+func (v *Vector) Block(block, group int, out []int64) {
+	clear(out)
+	first, _ := slices.BinarySearch(v.entries, v.key(block, group))
+	end := v.key(block, group) + 1<<(lowBits+valueBits)
+	for _, e := range v.entries[first:] {
+		if e >= end {
+			return
+		}
+		out[e>>valueBits&(1<<lowBits-1)] = int64(e&(1<<valueBits-1)) - valueBias
+	}
+}

@@ -1,0 +1,90 @@
+package sample
+
+import "strings"
+
+// Question is one of the demo's questions, with its true answer.
+type Question struct {
+	Name    string         // what is asked, in words
+	Count   string         // whom to count, in CEL
+	By      []string       // group by these "party.dimension"; may be empty
+	Epsilon float64        // the privacy that each party spends on it
+	Truth   map[string]int // the count of every cell, zero or not, under its [Key]
+}
+
+// Key names a cell: the values of its group, in the order of the question's By, joined by " | "; "" without a group-by.
+func Key(values ...string) string { return strings.Join(values, " | ") }
+
+// Questions returns three questions: the overlap of two companies by age band, that of all three, and a cross-tab of
+// a dimension of one company with a dimension of another.
+func (w *World) Questions() []Question {
+	questions := []struct {
+		Question
+		where func(p Person) bool
+	}{
+		{
+			Question{
+				Name:    "customers of bank and grocer, by age",
+				Count:   `bank.member && grocer.member`,
+				By:      []string{"bank.age_band"},
+				Epsilon: 1,
+			},
+			func(p Person) bool { return p.Member("bank") && p.Member("grocer") },
+		},
+		{
+			Question{
+				Name:    "gold cards with a large basket who fly",
+				Count:   `bank.gold && grocer.basket == "large" && airline.member`,
+				Epsilon: 2,
+			},
+			func(p Person) bool {
+				return p.Has("bank", "gold") && p.Value("grocer", "basket") == "large" && p.Member("airline")
+			},
+		},
+		{
+			Question{
+				Name:    "customers of bank and airline, by tier and cabin",
+				Count:   `bank.member && airline.member`,
+				By:      []string{"bank.tier", "airline.cabin"},
+				Epsilon: 2,
+			},
+			func(p Person) bool { return p.Member("bank") && p.Member("airline") },
+		},
+	}
+	out := make([]Question, len(questions))
+	for i, q := range questions {
+		q.Truth = w.tally(q.By, q.where)
+		out[i] = q.Question
+	}
+	return out
+}
+
+// tally counts the people for whom where holds, per cell. Every cell that the declared values allow is there.
+func (w *World) tally(by []string, where func(p Person) bool) map[string]int {
+	cells := [][]string{nil}
+	for _, name := range by {
+		party, dimension, _ := strings.Cut(name, ".")
+		var finer [][]string
+		for _, cell := range cells {
+			for _, v := range demo[find(party)].dimension(dimension).values {
+				finer = append(finer, append(cell[:len(cell):len(cell)], v))
+			}
+			finer = append(finer, append(cell[:len(cell):len(cell)], unknown))
+		}
+		cells = finer
+	}
+	truth := make(map[string]int, len(cells))
+	for _, cell := range cells {
+		truth[Key(cell...)] = 0
+	}
+	for i := range w.people {
+		if p := w.people[i]; where(p) {
+			cell := make([]string, len(by))
+			for k, name := range by {
+				party, dimension, _ := strings.Cut(name, ".")
+				cell[k] = p.Value(party, dimension)
+			}
+			truth[Key(cell...)]++
+		}
+	}
+	return truth
+}
