@@ -4,7 +4,9 @@ package protocol
 
 import (
 	"crypto/rand"
+	"time"
 
+	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/canon"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/identity"
@@ -163,4 +165,31 @@ func ParseSession(b []byte) ([16]byte, error) {
 		return [16]byte{}, fault.New(fault.Protocol, "session identifier has %d bytes, must be 16", len(b))
 	}
 	return [16]byte(b), nil
+}
+
+// VerifyQuery checks an analyst's signature over a question against the key that the agreement pins, and the question
+// against the agreement, at a time.
+func VerifyQuery(signed *sottov1.Signed, a *agreement.Agreement, now time.Time) (*query.Query, error) {
+	var claimed query.Query
+	if err := canon.Decode(claimed.Domain(), signed.GetBody(), &claimed); err != nil {
+		return nil, fault.New(fault.Invalid, "the question can't be read").Wrap(err)
+	}
+	analyst, ok := a.Analyst(claimed.Analyst)
+	if !ok {
+		return nil, fault.New(fault.NotMember, "%q is not an analyst of the agreement", claimed.Analyst)
+	}
+	var q query.Query
+	if err := Verify(signed, analyst.Key, analyst.Name, &q); err != nil {
+		return nil, fault.New(fault.NotMember, "the question is not signed by analyst %s", analyst.Name).Wrap(err)
+	}
+	return &q, q.Check(a, now)
+}
+
+// Declared returns what expressions may name of the party, besides member.
+func (d *Descriptor) Declared() query.Declared {
+	declared := query.Declared{Party: d.Party, Segments: d.Segments, Dimensions: map[string][]string{}}
+	for _, dimension := range d.Dimensions {
+		declared.Dimensions[dimension.Name] = dimension.Values
+	}
+	return declared
 }

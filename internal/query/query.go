@@ -3,6 +3,7 @@
 package query
 
 import (
+	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
@@ -187,4 +188,10 @@ func (q *Query) checkShape(a *agreement.Agreement) error {
 		}
 	}
 	return nil
+}
+
+// HexID returns ID in hexadecimal, as it is shown to people.
+func (q *Query) HexID() string {
+	id := q.ID()
+	return hex.EncodeToString(id[:])
 }

@@ -1,0 +1,206 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/sotto-dev/sotto/internal/agreement"
+	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/query"
+	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
+)
+
+type hopStream = grpc.BidiStreamingClient[sottov1.ContributeRequest, sottov1.ContributeResponse]
+
+// contribute is step 3: chain by chain, blocks are relayed from hop to hop as they come. The coordinator holds one block
+// per hop at a time, and in the end the results.
+func (s *session) contribute(ctx context.Context) error {
+	total := 0
+	for _, chain := range s.plan.Chains {
+		total += s.expected(chain)
+	}
+	var relayed atomic.Int64
+	for i, chain := range s.plan.Chains {
+		r := &relay{session: s, chain: i, hops: chain.Hops, total: int64(total), relayed: &relayed}
+		if err := r.run(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expected is how many messages with blocks a chain's hops send.
+func (s *session) expected(chain query.Chain) int {
+	messages := s.plan.Cells
+	for _, hop := range chain.Hops[:len(chain.Hops)-1] {
+		messages += s.plan.Blocks() * hop.Out
+	}
+	return messages
+}
+
+// relay moves the blocks of one chain.
+type relay struct {
+	*session
+	chain   int
+	hops    []query.Hop
+	total   int64
+	relayed *atomic.Int64 // messages so far, over all chains
+
+	streams   []hopStream
+	receiving []atomic.Bool // per hop: its pump waits for it to send
+	bytes     []uint64      // per hop: sent by it
+	handOvers []*sottov1.Signed
+	cells     [][]byte
+}
+
+func (r *relay) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	r.receiving = make([]atomic.Bool, len(r.hops))
+	r.bytes = make([]uint64, len(r.hops))
+	r.handOvers = make([]*sottov1.Signed, len(r.hops))
+	for _, hop := range r.hops {
+		stream, err := r.start(ctx, hop.Party)
+		if err != nil {
+			return at(hop.Party, err)
+		}
+		r.streams = append(r.streams, stream)
+	}
+	finished := make(chan struct{})
+	pumps, pumping := errgroup.WithContext(ctx)
+	for i := range r.hops {
+		pumps.Go(func() error { return r.pump(pumping, i) })
+	}
+	g.Go(func() error {
+		defer close(finished)
+		return pumps.Wait()
+	})
+	g.Go(func() error { return r.watch(ctx, finished) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i, hop := range r.hops {
+		to := agreement.CoordinatorName
+		if i+1 < len(r.hops) {
+			to = r.hops[i+1].Party
+		}
+		r.session.hops = append(r.session.hops, &sottov1.HopBytes{From: hop.Party, To: to, Bytes: r.bytes[i]})
+	}
+	r.session.handOvers = append(r.session.handOvers, r.handOvers...)
+	r.session.results = append(r.session.results, r.cells...)
+	return nil
+}
+
+func (r *relay) start(ctx context.Context, party string) (hopStream, error) {
+	stream, err := r.Parties[party].Contribute(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = stream.Send(&sottov1.ContributeRequest{Message: &sottov1.ContributeRequest_Start{Start: &sottov1.ContributeStart{
+		Session: r.id[:], Chain: uint32(r.chain), Approvals: r.approvals,
+	}}})
+	if errors.Is(err, io.EOF) {
+		err = nil // the stream's own error shows when its pump receives
+	}
+	return stream, err
+}
+
+// pump takes what hop i sends until its hand-over, and hands it to the next hop; what the last one sends are results.
+func (r *relay) pump(ctx context.Context, i int) error {
+	name := r.hops[i].Party
+	for {
+		r.receiving[i].Store(true)
+		m, err := r.streams[i].Recv()
+		r.receiving[i].Store(false)
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = fault.New(fault.Protocol, "the stream ended before its hand-over")
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return at(name, err)
+		}
+		switch m := m.GetMessage().(type) {
+		case *sottov1.ContributeResponse_Block:
+			err = r.block(i, m.Block)
+		case *sottov1.ContributeResponse_HandOver:
+			return at(name, r.handOver(i, m.HandOver))
+		}
+		if err != nil {
+			return at(name, err)
+		}
+	}
+}
+
+func (r *relay) block(i int, block []byte) error {
+	r.bytes[i] += uint64(len(block))
+	done := r.relayed.Add(1)
+	if done%16 == 0 {
+		r.progress.within(float64(done) / float64(r.total))
+	}
+	if i+1 < len(r.hops) {
+		return r.send(i+1, &sottov1.ContributeRequest{Message: &sottov1.ContributeRequest_Block{Block: block}})
+	}
+	if len(r.cells) == r.plan.Cells {
+		return fault.New(fault.Protocol, "there are more results than cells, %d", r.plan.Cells)
+	}
+	r.cells = append(r.cells, block)
+	return nil
+}
+
+func (r *relay) handOver(i int, signed *sottov1.Signed) error {
+	r.handOvers[i] = signed
+	if i+1 == len(r.hops) {
+		if len(r.cells) != r.plan.Cells {
+			return fault.New(fault.Protocol, "there are %d results, must be one per cell, %d", len(r.cells), r.plan.Cells)
+		}
+		return nil
+	}
+	if err := r.send(i+1, &sottov1.ContributeRequest{Message: &sottov1.ContributeRequest_HandOver{HandOver: signed}}); err != nil {
+		return err
+	}
+	return r.streams[i+1].CloseSend()
+}
+
+// send hands a message to a hop. A hop that has failed is reported by the pump that receives from it.
+func (r *relay) send(to int, m *sottov1.ContributeRequest) error {
+	if err := r.streams[to].Send(m); err != nil && !errors.Is(err, io.EOF) {
+		return fault.From(err)
+	}
+	return nil
+}
+
+// watch ends the relay when nothing has moved for the coordinator's patience. The party to blame is the first whose pump
+// waits for it: all before it wait for those behind them to take what they sent.
+func (r *relay) watch(ctx context.Context, finished <-chan struct{}) error {
+	tick := time.NewTicker(r.Patience / 4)
+	defer tick.Stop()
+	last, since := int64(-1), time.Now()
+	for {
+		select {
+		case <-finished:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		if now := r.relayed.Load(); now != last {
+			last, since = now, time.Now()
+			continue
+		}
+		if time.Since(since) < r.Patience {
+			continue
+		}
+		for i := range r.hops {
+			if r.receiving[i].Load() {
+				return at(r.hops[i].Party, fault.New(fault.Unavailable, "no block within %s", r.Patience))
+			}
+		}
+	}
+}

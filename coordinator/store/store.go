@@ -1,0 +1,143 @@
+// Package store keeps what analysts have asked and the sealed answers, durably, in a SQLite file. It holds nothing that
+// the coordinator could read an answer from.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	_ "modernc.org/sqlite" // the driver: SQLite without cgo
+
+	"github.com/sotto-dev/sotto/internal/fault"
+	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
+)
+
+const schema = `
+CREATE TABLE IF NOT EXISTS queries (
+	id        BLOB PRIMARY KEY,
+	analyst   TEXT NOT NULL,
+	query     BLOB NOT NULL,    -- the signed question
+	submitted INTEGER NOT NULL, -- Unix seconds
+	result    BLOB,             -- ResultResponse, once done
+	failure   BLOB              -- Failure, once failed
+) STRICT;
+PRAGMA user_version = 1;
+`
+
+// Store is an open store. Safe for concurrent use.
+type Store struct{ db *sql.DB }
+
+// Query is a stored question: done if Result is there, failed if Failure is, else under way.
+type Query struct {
+	ID      [32]byte
+	Analyst string
+	Signed  *sottov1.Signed
+	Result  *sottov1.ResultResponse
+	Failure *sottov1.Failure
+}
+
+// Open opens the store, and makes it if it does not exist: it holds nothing that anybody's privacy depends on. Questions
+// that an earlier process left under way have failed: their key shares are lost.
+func Open(path string) (*Store, error) {
+	options := url.Values{
+		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)"},
+		"_txlock": {"immediate"},
+	}
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: options.Encode()}).String())
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(1)
+	lost, err := proto.Marshal(&sottov1.Failure{Kind: string(fault.Unavailable), Party: "coordinator", Message: "the coordinator was restarted", Hint: "ask again"})
+	if err == nil {
+		_, err = db.Exec(schema)
+	}
+	if err == nil {
+		_, err = db.Exec("UPDATE queries SET failure = ? WHERE result IS NULL AND failure IS NULL", lost)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.Close())
+	}
+	return &Store{db}, nil
+}
+
+// Close closes the file.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Add stores a question, or reports that it is there already.
+func (s *Store) Add(ctx context.Context, q Query, now time.Time) (added bool, err error) {
+	signed, err := proto.Marshal(q.Signed)
+	if err != nil {
+		return false, fmt.Errorf("store question: %w", err)
+	}
+	result, err := s.db.ExecContext(ctx, "INSERT INTO queries (id, analyst, query, submitted) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		q.ID[:], q.Analyst, signed, now.Unix())
+	if err != nil {
+		return false, fmt.Errorf("store question: %w", err)
+	}
+	n, err := result.RowsAffected()
+	return n == 1, err
+}
+
+// Done stores the sealed answer of a question.
+func (s *Store) Done(id [32]byte, result *sottov1.ResultResponse) error {
+	return s.finish("UPDATE queries SET result = ? WHERE id = ? AND result IS NULL AND failure IS NULL", id, result)
+}
+
+// Fail stores why a question has no answer.
+func (s *Store) Fail(id [32]byte, failure *sottov1.Failure) error {
+	return s.finish("UPDATE queries SET failure = ? WHERE id = ? AND result IS NULL AND failure IS NULL", id, failure)
+}
+
+func (s *Store) finish(statement string, id [32]byte, message proto.Message) error {
+	encoded, err := proto.Marshal(message)
+	if err == nil {
+		_, err = s.db.Exec(statement, encoded, id[:])
+	}
+	if err != nil {
+		return fmt.Errorf("store the end of a question: %w", err)
+	}
+	return nil
+}
+
+// Get returns a stored question, or a fault of kind NotFound.
+func (s *Store) Get(ctx context.Context, id [32]byte) (*Query, error) {
+	var signed, result, failure []byte
+	q := &Query{ID: id, Signed: &sottov1.Signed{}}
+	err := s.db.QueryRowContext(ctx, "SELECT analyst, query, result, failure FROM queries WHERE id = ?", id[:]).
+		Scan(&q.Analyst, &signed, &result, &failure)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fault.New(fault.NotFound, "no question has the identifier %x", id)
+	}
+	if err == nil {
+		err = proto.Unmarshal(signed, q.Signed)
+	}
+	if err == nil && result != nil {
+		q.Result = &sottov1.ResultResponse{}
+		err = proto.Unmarshal(result, q.Result)
+	}
+	if err == nil && failure != nil {
+		q.Failure = &sottov1.Failure{}
+		err = proto.Unmarshal(failure, q.Failure)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read question: %w", err)
+	}
+	return q, nil
+}
+
+// Progress returns the state of a stored question that nobody is working on.
+func (q *Query) Progress() *sottov1.Progress {
+	switch {
+	case q.Result != nil:
+		return &sottov1.Progress{Stage: sottov1.Stage_STAGE_DONE, Done: 1}
+	case q.Failure != nil:
+		return &sottov1.Progress{Stage: sottov1.Stage_STAGE_FAILED, Failure: q.Failure}
+	}
+	return &sottov1.Progress{Stage: sottov1.Stage_STAGE_QUEUED}
+}

@@ -1,0 +1,104 @@
+// Package agreement holds what the members of a collaboration have agreed on: who they are, which keys speak for them, and
+// what a question may cost. Every node keeps a copy as a YAML file; copies are the same agreement when their hashes are equal.
+//
+//	collaboration: loyalty
+//	coordinator: {address: "coordinator.example:7400", key: "ed25519:…"}
+//	parties:
+//	  - {name: bank, address: "bank.example:7401", key: "ed25519:…"}
+//	  - {name: shop, address: "shop.example:7401", key: "ed25519:…"}
+//	analysts:
+//	  - {name: marketing, key: "ed25519:…"}
+//	limits: {epsilon_per_query: 1, epsilon_total: 10, delta_per_query: 1e-6} # delta_per_query may be left out: 1e-6
+//	noise: everyone                                                          # may be left out; or: coordinator
+//	layouts: [hashed]                                                        # may be left out
+package agreement
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/sotto-dev/sotto/internal/canon"
+	"github.com/sotto-dev/sotto/internal/identity"
+)
+
+const (
+	// CoordinatorName is the name of the coordinator wherever a key-holder is named; no member may take it.
+	CoordinatorName = "coordinator"
+
+	// MinParties is the least number of parties: one alone has nobody to compare with.
+	MinParties = 2
+	// MaxParties is the greatest number of parties.
+	MaxParties = 16
+
+	// MaxEpsilonPerQuery is the greatest ε that an agreement can allow one question.
+	MaxEpsilonPerQuery = 20 * oneEpsilon
+	// DefaultDeltaPerQuery is the δ of one question where the file does not say.
+	DefaultDeltaPerQuery = 1e-6
+)
+
+// Noise says who draws noise.
+type Noise string
+
+const (
+	// NoiseEveryone: every party and the coordinator draw noise that suffices alone. Nobody needs to be trusted.
+	NoiseEveryone Noise = "everyone"
+	// NoiseCoordinator: only the coordinator draws. Answers are more exact, and whoever colludes with the coordinator can
+	// take the noise off.
+	NoiseCoordinator Noise = "coordinator"
+)
+
+// LayoutHashed is the layout in which an id's slot is a keyed hash of it.
+const LayoutHashed = "hashed"
+
+// Agreement is what the members agreed on. The order of its lists has no meaning; [Parse] sorts them.
+type Agreement struct {
+	Collaboration string      `yaml:"collaboration"`
+	Coordinator   Coordinator `yaml:"coordinator"`
+	Parties       []Party     `yaml:"parties"`
+	Analysts      []Analyst   `yaml:"analysts,omitempty"`
+	Limits        Limits      `yaml:"limits"`
+	Noise         Noise       `yaml:"noise"`
+	Layouts       []string    `yaml:"layouts,flow"` // those that a question may use
+}
+
+// Coordinator is the node that plans and relays. It has no data.
+type Coordinator struct {
+	Address string             `yaml:"address"` // host:port
+	Key     identity.PublicKey `yaml:"key"`
+}
+
+// Party is a company's node.
+type Party struct {
+	Name    string             `yaml:"name"`
+	Address string             `yaml:"address"` // host:port
+	Key     identity.PublicKey `yaml:"key"`
+}
+
+// Analyst is somebody who may ask questions.
+type Analyst struct {
+	Name string             `yaml:"name"`
+	Key  identity.PublicKey `yaml:"key"`
+}
+
+// Limits are what every party enforces, whoever asks.
+type Limits struct {
+	EpsilonPerQuery MicroEpsilon `yaml:"epsilon_per_query"` // most that one question may spend, up to 20
+	EpsilonTotal    MicroEpsilon `yaml:"epsilon_total"`     // most that all questions together may spend at one party
+	DeltaPerQuery   float64      `yaml:"delta_per_query"`   // most that one question may spend, in (0, 1)
+}
+
+// Hash returns what tells agreements apart: SHA-256 over the canonical encoding, under "sotto/v1/agreement", of the fields in
+// their order, all lists sorted by name and the limits in 10⁻⁶ ε. How the file was written does not matter. The agreement
+// must have passed [Agreement.Check].
+func (a *Agreement) Hash() [32]byte {
+	return canon.Hash("sotto/v1/agreement", a.sorted())
+}
+
+// sorted returns a copy with all lists in the order that they are hashed in.
+func (a *Agreement) sorted() *Agreement {
+	ordered := *a
+	ordered.Parties = slices.SortedFunc(slices.Values(a.Parties), func(x, y Party) int { return cmp.Compare(x.Name, y.Name) })
+	ordered.Analysts = slices.SortedFunc(slices.Values(a.Analysts), func(x, y Analyst) int { return cmp.Compare(x.Name, y.Name) })
+	ordered.Layouts = slices.Sorted(slices.Values(a.Layouts))
+	return &ordered
+}

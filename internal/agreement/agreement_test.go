@@ -1,0 +1,245 @@
+package agreement_test
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/sotto-dev/sotto/internal/agreement"
+	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/identity"
+)
+
+// key returns a stand-in for the n-th key, n > 1.
+func key(n byte) identity.PublicKey {
+	k := identity.PublicKey{31: 0x11}
+	k[0] = n
+	return k
+}
+
+var golden = fmt.Sprintf(`# comments and order do not matter
+collaboration: loyalty
+coordinator: {address: "coordinator.example:7400", key: %q}
+parties:
+  - {name: shop, address: "[2001:db8::1]:7402", key: %q}
+  - {name: bank, address: "bank.example:7401", key: %q}
+analysts:
+  - {name: marketing, key: %q}
+limits: {epsilon_per_query: 1, epsilon_total: 10.5}
+`, key(2), key(4), key(3), key(5))
+
+func parse(t *testing.T, text string) *agreement.Agreement {
+	t.Helper()
+	a, err := agreement.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// What a file says is what is read, what it leaves out has the documented defaults, and its hash never changes: signed
+// questions and every node's copy depend on it.
+func TestGoldenAgreement(t *testing.T) {
+	got := parse(t, golden)
+	want := &agreement.Agreement{
+		Collaboration: "loyalty",
+		Coordinator:   agreement.Coordinator{Address: "coordinator.example:7400", Key: key(2)},
+		Parties: []agreement.Party{
+			{Name: "bank", Address: "bank.example:7401", Key: key(3)},
+			{Name: "shop", Address: "[2001:db8::1]:7402", Key: key(4)},
+		},
+		Analysts: []agreement.Analyst{{Name: "marketing", Key: key(5)}},
+		Limits: agreement.Limits{
+			EpsilonPerQuery: 1_000_000, EpsilonTotal: 10_500_000, DeltaPerQuery: 1e-6,
+		},
+		Noise:   agreement.NoiseEveryone,
+		Layouts: []string{agreement.LayoutHashed},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	const wantHash = "8f4625bacd81015d539b695e0933a96f6995dc1fce7644d0e1d4039ad4195a85"
+	if hash := got.Hash(); hex.EncodeToString(hash[:]) != wantHash {
+		t.Errorf("hash is %x, want %s", hash, wantHash)
+	}
+}
+
+// The hash is over what was agreed, not how it is written; everything that was agreed changes it.
+func TestHashIsOfTheMeaning(t *testing.T) {
+	base := parse(t, golden).Hash()
+	for name, replace := range map[string][2]string{
+		"comment":          {"# comments", "# other comments"},
+		"defaults spelled": {"10.5}", "1.05e1, delta_per_query: 0.000001}\nnoise: everyone\nlayouts:\n- hashed"},
+		"order":            {"collaboration: loyalty", ""},
+	} {
+		text := strings.Replace(golden, replace[0], replace[1], 1)
+		if name == "order" {
+			text += "collaboration: loyalty\n"
+		}
+		if parse(t, text).Hash() != base {
+			t.Errorf("%s changed the hash", name)
+		}
+	}
+	seen := map[[32]byte]string{base: "nothing"}
+	for name, replace := range map[string][2]string{
+		"collaboration":     {"loyalty", "loyalty2"},
+		"coordinator host":  {"coordinator.example", "coordinator.example2"},
+		"coordinator key":   {key(2).String(), key(9).String()},
+		"party name":        {"name: bank", "name: banc"},
+		"party address":     {":7401", ":7409"},
+		"party key":         {key(3).String(), key(9).String()},
+		"analyst name":      {"marketing", "marketing2"},
+		"analyst key":       {key(5).String(), key(9).String()},
+		"epsilon_per_query": {"epsilon_per_query: 1", "epsilon_per_query: 1.000001"},
+		"epsilon_total":     {"10.5", "10.500001"},
+		"delta_per_query":   {"10.5", "10.5, delta_per_query: 2e-6"},
+		"noise":             {"limits", "noise: coordinator\nlimits"},
+	} {
+		hash := parse(t, strings.Replace(golden, replace[0], replace[1], 1)).Hash()
+		if other, same := seen[hash]; same {
+			t.Errorf("%s gives the same hash as %s", name, other)
+		}
+		seen[hash] = name
+	}
+	a := parse(t, golden)
+	a.Parties[0], a.Parties[1] = a.Parties[1], a.Parties[0]
+	if a.Hash() != base || a.Parties[0].Name != "shop" {
+		t.Error("the order of parties changed the hash, or hashing changed the order")
+	}
+}
+
+// Lookups find the right member by name or key, and nobody for a stranger's.
+func TestLookups(t *testing.T) {
+	a := parse(t, golden)
+	bank, ok := a.Party("bank")
+	byKey, also := a.PartyByKey(key(3))
+	if !ok || !also || bank != byKey || bank.Key != key(3) {
+		t.Errorf("bank is %v and %v", bank, byKey)
+	}
+	analyst, ok := a.Analyst("marketing")
+	analystByKey, also := a.AnalystByKey(key(5))
+	if !ok || !also || analyst != analystByKey || analyst.Key != key(5) {
+		t.Errorf("marketing is %v and %v", analyst, analystByKey)
+	}
+	for n, want := range map[byte]string{2: "coordinator", 3: "bank", 4: "shop", 5: "marketing", 6: ""} {
+		name, ok := a.NameOf(key(n))
+		if name != want || ok != (want != "") || a.IsMember(key(n)) != ok || a.IsCoordinator(key(n)) != (n == 2) {
+			t.Errorf("key %d is of %q (%v), want %q", n, name, ok, want)
+		}
+	}
+	for name, want := range map[string]byte{"coordinator": 2, "bank": 3, "shop": 4} {
+		if holder, ok := a.KeyHolder(name); !ok || holder != (agreement.KeyHolder{Name: name, Key: key(want)}) {
+			t.Errorf("key-holder %s is %v (%v)", name, holder, ok)
+		}
+	}
+	for _, name := range []string{"", "marketing", "nobody"} {
+		_, party := a.Party(name)
+		_, holder := a.KeyHolder(name)
+		if party || holder {
+			t.Errorf("%q is a party", name)
+		}
+	}
+	if _, ok := a.Analyst("bank"); ok {
+		t.Error("a party is an analyst")
+	}
+	if _, ok := a.AnalystByKey(identity.PublicKey{}); ok || a.IsMember(identity.PublicKey{}) {
+		t.Error("the zero key is a member's")
+	}
+}
+
+// What Write stores, Load reads back with the same hash; a wrong agreement is not stored, and a stored one is not damaged.
+func TestWriteAndLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agreement.yaml")
+	rapid.Check(t, func(t *rapid.T) {
+		a := drawAgreement(t)
+		if err := a.Write(path); err != nil {
+			t.Fatal(err)
+		}
+		back, err := agreement.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back.Hash() != a.Hash() {
+			t.Fatalf("wrote %+v, read %+v", a, back)
+		}
+	})
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := new(agreement.Agreement).Write(path); !fault.IsKind(err, fault.Invalid) {
+		t.Errorf("error is %v, want fault.Invalid", err)
+	}
+	after, err := os.ReadFile(path)
+	if err != nil || string(after) != string(before) {
+		t.Errorf("the stored agreement changed (%v)", err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("%d files, want 1 (%v)", len(entries), err)
+	}
+	if _, err := agreement.Load(path + "x"); !fault.IsKind(err, fault.NotFound) || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error is %v, want fault.NotFound", err)
+	}
+}
+
+func drawAgreement(t *rapid.T) *agreement.Agreement {
+	name := rapid.StringMatching(`[a-z][a-z0-9_]{0,62}`).Filter(func(s string) bool { return s != "coordinator" })
+	names := rapid.SliceOfNDistinct(name, 3, 10, rapid.ID).Draw(t, "names")
+	per := rapid.Int64Range(1, 20_000_000).Draw(t, "epsilon_per_query")
+	a := &agreement.Agreement{
+		Collaboration: name.Draw(t, "collaboration"),
+		Coordinator:   agreement.Coordinator{Address: "c:1", Key: key(2)},
+		Limits: agreement.Limits{
+			EpsilonPerQuery: agreement.MicroEpsilon(per),
+			EpsilonTotal:    agreement.MicroEpsilon(rapid.Int64Range(per, 1_000_000_000_000).Draw(t, "epsilon_total")),
+			DeltaPerQuery:   rapid.Float64Range(math.SmallestNonzeroFloat64, 0.999).Draw(t, "delta"),
+		},
+		Noise:   rapid.SampledFrom([]agreement.Noise{agreement.NoiseEveryone, agreement.NoiseCoordinator}).Draw(t, "noise"),
+		Layouts: []string{agreement.LayoutHashed},
+	}
+	analysts := rapid.IntRange(0, len(names)-2).Draw(t, "analysts")
+	for i, name := range names {
+		if i < analysts {
+			a.Analysts = append(a.Analysts, agreement.Analyst{Name: name, Key: key(byte(10 + i))})
+		} else {
+			a.Parties = append(a.Parties, agreement.Party{Name: name, Address: "10.0.0.1:7401", Key: key(byte(10 + i))})
+		}
+	}
+	return a
+}
+
+// Hostile YAML neither crashes the reader nor gets past the checks, and what is accepted is in its one order.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(golden))
+	f.Add([]byte("limits: &a [*a]"))
+	f.Add([]byte("coordinator: {<<: {address: 'x:1'}}"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		a, err := agreement.Parse(text)
+		if err != nil {
+			if !fault.IsKind(err, fault.Invalid) {
+				t.Fatalf("error is %v, want fault.Invalid", err)
+			}
+			return
+		}
+		if err := a.Check(); err != nil {
+			t.Fatal(err)
+		}
+		byName := func(x, y agreement.Party) int { return strings.Compare(x.Name, y.Name) }
+		if !slices.IsSortedFunc(a.Parties, byName) {
+			t.Fatalf("parties are in the order %v", a.Parties)
+		}
+		if hash := a.Hash(); hash == [32]byte{} {
+			t.Fatal("no hash")
+		}
+	})
+}

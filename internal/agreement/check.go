@@ -1,0 +1,129 @@
+package agreement
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"regexp"
+	"strconv"
+
+	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/identity"
+)
+
+// Check returns what is wrong with the agreement first, as a fault.Invalid: it must name 2 to 16 parties; all names, the
+// coordinator's included, and all keys must differ; addresses must be host:port; limits must be above 0 and fit together.
+func (a *Agreement) Check() error {
+	if err := identity.CheckName(a.Collaboration); err != nil {
+		return wrong("collaboration", err)
+	}
+	if n := len(a.Parties); n < MinParties || n > MaxParties {
+		return fault.New(fault.Invalid, "parties: %d of them, must be %d to %d", n, MinParties, MaxParties)
+	}
+	if err := a.checkMembers(); err != nil {
+		return err
+	}
+	if err := a.Limits.check(); err != nil {
+		return err
+	}
+	if a.Noise != NoiseEveryone && a.Noise != NoiseCoordinator {
+		return fault.New(fault.Invalid, "noise %.80q: must be %s or %s", a.Noise, NoiseEveryone, NoiseCoordinator)
+	}
+	return a.checkLayouts()
+}
+
+// member is one line of the agreement that has a key.
+type member struct {
+	where, name string
+	key         identity.PublicKey
+}
+
+func (a *Agreement) checkMembers() error {
+	if err := checkAddress(a.Coordinator.Address); err != nil {
+		return wrong("coordinator", err)
+	}
+	members := []member{{where: "coordinator", name: CoordinatorName, key: a.Coordinator.Key}}
+	for i, party := range a.Parties {
+		where := fmt.Sprintf("party %d (%.80q)", i+1, party.Name)
+		if err := checkAddress(party.Address); err != nil {
+			return wrong(where, err)
+		}
+		members = append(members, member{where: where, name: party.Name, key: party.Key})
+	}
+	for i, analyst := range a.Analysts {
+		where := fmt.Sprintf("analyst %d (%.80q)", i+1, analyst.Name)
+		members = append(members, member{where: where, name: analyst.Name, key: analyst.Key})
+	}
+
+	byName, byKey := map[string]string{}, map[identity.PublicKey]string{}
+	for _, m := range members {
+		if err := identity.CheckName(m.name); err != nil {
+			return wrong(m.where, err)
+		}
+		if err := m.key.Check(); err != nil {
+			return wrong(m.where, err)
+		}
+		if first, taken := byName[m.name]; taken {
+			return fault.New(fault.Invalid, "%s: the name is that of %s; names must differ", m.where, first)
+		}
+		if first, taken := byKey[m.key]; taken {
+			return fault.New(fault.Invalid, "%s: key %s is that of %s; keys must differ", m.where, m.key, first)
+		}
+		byName[m.name], byKey[m.key] = m.where, m.where
+	}
+	return nil
+}
+
+func (l Limits) check() error {
+	if l.EpsilonPerQuery <= 0 || l.EpsilonPerQuery > MaxEpsilonPerQuery {
+		return fault.New(fault.Invalid, "limits: epsilon_per_query %s: must be above 0 and at most %s",
+			l.EpsilonPerQuery, MaxEpsilonPerQuery)
+	}
+	if l.EpsilonTotal < l.EpsilonPerQuery || l.EpsilonTotal > maxEpsilon {
+		return fault.New(fault.Invalid, "limits: epsilon_total %s: must be at least epsilon_per_query, %s, and at most %s",
+			l.EpsilonTotal, l.EpsilonPerQuery, maxEpsilon)
+	}
+	if math.IsNaN(l.DeltaPerQuery) || l.DeltaPerQuery <= 0 || l.DeltaPerQuery >= 1 {
+		return fault.New(fault.Invalid, "limits: delta_per_query %v: must be above 0 and below 1", l.DeltaPerQuery)
+	}
+	return nil
+}
+
+func (a *Agreement) checkLayouts() error {
+	if len(a.Layouts) == 0 {
+		return fault.New(fault.Invalid, "layouts: none, must be at least one")
+	}
+	seen := map[string]bool{}
+	for _, layout := range a.Layouts {
+		if layout != LayoutHashed {
+			return fault.New(fault.Invalid, "layout %.80q: must be %s", layout, LayoutHashed)
+		}
+		if seen[layout] {
+			return fault.New(fault.Invalid, "layout %.80q: named twice", layout)
+		}
+		seen[layout] = true
+	}
+	return nil
+}
+
+var hostPattern = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?$`)
+
+// checkAddress takes a host name or an IP address, and a port: nothing that a dialler would take for a scheme.
+func checkAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fault.New(fault.Invalid, "address %.300q: must be host:port", address)
+	}
+	if net.ParseIP(host) == nil && !hostPattern.MatchString(host) {
+		return fault.New(fault.Invalid, "address %.300q: the host must be a name or an IP address", address)
+	}
+	// Only digits, no sign and no leading zero.
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
+		return fault.New(fault.Invalid, "address %.300q: the port must be a number from 1 to 65535", address)
+	}
+	return nil
+}
+
+func wrong(where string, err error) error {
+	return fault.New(fault.Invalid, "%s: %s", where, err)
+}

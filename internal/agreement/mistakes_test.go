@@ -1,0 +1,89 @@
+package agreement_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sotto-dev/sotto/internal/agreement"
+	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/identity"
+)
+
+// Each mistake in an agreement is refused with the place, the value and the rule; nothing is corrected silently.
+func TestMistakes(t *testing.T) {
+	many := func(n int) string {
+		var lines strings.Builder
+		for i := range n {
+			fmt.Fprintf(&lines, "  - {name: p%d, address: \"p:1\", key: %q}\n", i, key(byte(10+i)))
+		}
+		return lines.String()
+	}
+	parties := golden[strings.Index(golden, "  - {name: shop"):strings.Index(golden, "analysts")]
+	if _, err := agreement.Parse([]byte(strings.Replace(golden, parties, many(16), 1))); err != nil {
+		t.Errorf("16 parties: %v", err)
+	}
+	for name, c := range map[string]struct{ old, new, says string }{
+		"not YAML":               {golden, "a: [", "agreement"},
+		"empty":                  {golden, "", "empty"},
+		"two documents":          {golden, golden + "---\n" + golden, "document"},
+		"unknown key":            {"limits", "limit", `agreement:9: unknown key "limit", did you mean "limits"`},
+		"unknown inner key":      {"name: bank", "nom: bank", "nom"},
+		"key twice":              {"limits", "collaboration: x\nlimits", "collaboration"},
+		"collaboration name":     {"loyalty", "Loyalty", `"Loyalty"`},
+		"one party":              {parties, many(1), "1 of them, must be 2 to 16"},
+		"seventeen parties":      {parties, many(17), "17 of them"},
+		"party is coordinator":   {"name: bank", "name: coordinator", "the name is that of coordinator"},
+		"analyst is coordinator": {"marketing", "coordinator", "the name is that of coordinator"},
+		"party name":             {"name: bank", "name: 'the bank'", `"the bank"`},
+		"analyst name":           {"marketing", "Marketing", `"Marketing"`},
+		"no name":                {"name: bank, ", "", `name ""`},
+		"name twice":             {"name: bank", "name: shop", `names must differ`},
+		"analyst named as party": {"marketing", "bank", `names must differ`},
+		"key twice among all":    {key(5).String(), key(3).String(), `keys must differ`},
+		"key of the coordinator": {key(4).String(), key(2).String(), `is that of coordinator`},
+		"no key":                 {fmt.Sprintf(", key: %q}\nanalysts", key(3)), "}\nanalysts", "public key missing"},
+		"null key":               {fmt.Sprintf("%q", key(5)), "null", "public key missing"},
+		"malformed key":          {key(3).String(), "ed25519:abc", `"ed25519:abc"`},
+		"weak key":               {key(3).String(), identity.PublicKey{1}.String(), `small order`},
+		"no coordinator address": {`address: "coordinator.example:7400", `, "", `address ""`},
+		"address without port":   {"bank.example:7401", "bank.example", `must be host:port`},
+		"address without host":   {"bank.example:7401", ":7401", `host must be`},
+		"address with scheme":    {"bank.example:7401", "https://bank.example:7401", `must be host:port`},
+		"address of a socket":    {"bank.example:7401", "unix///x:7401", `host must be`},
+		"address with blanks":    {"bank.example:7401", "bank example:7401", `host must be`},
+		"port 0":                 {"bank.example:7401", "bank.example:0", `the port must be`},
+		"port 65536":             {"bank.example:7401", "bank.example:65536", `the port must be`},
+		"port by name":           {"bank.example:7401", "bank.example:https", `the port must be`},
+		"port with sign":         {"bank.example:7401", "bank.example:+80", `the port must be`},
+		"epsilon 0":              {"epsilon_per_query: 1", "epsilon_per_query: 0", `must be above 0`},
+		"epsilon missing":        {"epsilon_per_query: 1, ", "", `epsilon_per_query 0: must be above 0`},
+		"epsilon null":           {"epsilon_per_query: 1", "epsilon_per_query: ", `must be above 0`},
+		"epsilon negative":       {"epsilon_per_query: 1", "epsilon_per_query: -1", `agreement:9: epsilon -1: must be above 0`},
+		"epsilon NaN":            {"epsilon_per_query: 1", "epsilon_per_query: .nan", `epsilon NaN`},
+		"epsilon infinite":       {"epsilon_total: 10.5", "epsilon_total: .inf", `epsilon +Inf`},
+		"epsilon too fine":       {"epsilon_total: 10.5", "epsilon_total: 10.0000005", `multiple of 0.000001`},
+		"epsilon a word":         {"epsilon_total: 10.5", "epsilon_total: lots", "agreement:9: cannot unmarshal !!str `lots`"},
+		"epsilon above 20":       {"epsilon_per_query: 1, epsilon_total: 10.5", "epsilon_per_query: 20.5, epsilon_total: 30", `epsilon_per_query 20.5: must be above 0 and at most 20`},
+		"total below one query":  {"epsilon_total: 10.5", "epsilon_total: 0.5", `epsilon_total 0.5: must be at least`},
+		"delta 0":                {"10.5", "10.5, delta_per_query: 0", `delta_per_query 0`},
+		"delta 1":                {"10.5", "10.5, delta_per_query: 1", `delta_per_query 1`},
+		"delta NaN":              {"10.5", "10.5, delta_per_query: .nan", `delta_per_query NaN`},
+		"noise of nobody":        {"limits", "noise: nobody\nlimits", `noise "nobody": must be everyone or coordinator`},
+		"noise empty":            {"limits", "noise: ''\nlimits", `noise "": must be`},
+		"layout unknown":         {"limits", "layouts: [matched]\nlimits", `layout "matched": must be hashed`},
+		"layout twice":           {"limits", "layouts: [hashed, hashed]\nlimits", `named twice`},
+		"no layout":              {"limits", "layouts: []\nlimits", `layouts: none`},
+	} {
+		text := strings.Replace(golden, c.old, c.new, 1)
+		if text == golden {
+			t.Fatalf("%s: the test changes nothing", name)
+		}
+		if _, err := agreement.Parse([]byte(text)); !fault.IsKind(err, fault.Invalid) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: error is %v, want fault.Invalid with %q", name, err, c.says)
+		}
+	}
+	if _, err := agreement.Parse(make([]byte, 2<<20)); !fault.IsKind(err, fault.Invalid) || len(err.Error()) > 200 {
+		t.Errorf("2 MiB: error is %v", err)
+	}
+}

@@ -1,0 +1,160 @@
+// Package party is a company's node: it holds the company's customers and answers the coordinator's calls, one file per
+// step of protocol.md. Its owner trusts it and nothing else: whatever comes in is checked here against the signed
+// question, the agreement and the owner's own configuration.
+package party
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/sotto-dev/sotto/internal/agreement"
+	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/identity"
+	"github.com/sotto-dev/sotto/internal/keyholder"
+	"github.com/sotto-dev/sotto/internal/protocol"
+	"github.com/sotto-dev/sotto/party/config"
+	"github.com/sotto-dev/sotto/party/customers"
+	"github.com/sotto-dev/sotto/party/ledger"
+	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
+)
+
+const (
+	// maxSessions is how many sessions a party has under way at a time.
+	maxSessions = 16
+	// sessionLifetime bounds how long a session keeps its secrets, whatever the coordinator does.
+	sessionLifetime = 30 * time.Minute
+)
+
+// Node is a party's part in all sessions. Safe for concurrent use.
+type Node struct {
+	sottov1.UnimplementedPartyServer
+
+	agreement *agreement.Agreement
+	config    *config.Party
+	key       *identity.Key
+	ledger    *ledger.Ledger
+	customers *customers.Snapshot
+	now       func() time.Time
+
+	preparing sync.Mutex // held through Prepare, so that a session is prepared once
+	mu        sync.Mutex // guards sessions
+	sessions  map[[16]byte]*session
+}
+
+// session is one session at this party.
+type session struct {
+	*keyholder.Session
+	id       [16]byte
+	query    []byte // the signed question's bytes
+	charge   keyholder.Charge
+	snapshot *customers.Snapshot
+
+	ctx    context.Context // ends with the session, and with it all its streams
+	cancel context.CancelFunc
+	expiry *time.Timer
+
+	mu        sync.Mutex
+	begun     map[int]bool // chains that Contribute was called for
+	handOvers map[int]*sottov1.Signed
+}
+
+// Options are what a node is made of. The ledger stays the caller's to close.
+type Options struct {
+	Agreement *agreement.Agreement
+	Config    *config.Party
+	Key       *identity.Key
+	Ledger    *ledger.Ledger
+	Customers *customers.Snapshot
+	Now       func() time.Time // the clock; nil for the system's
+}
+
+// New returns a node. Its name and key must be those of a party of the agreement.
+func New(o Options) (*Node, error) {
+	member, ok := o.Agreement.Party(o.Config.Name)
+	if !ok {
+		return nil, fault.New(fault.NotMember, "%q is not a party of the agreement of %q", o.Config.Name, o.Agreement.Collaboration).
+			WithHint("name in the party's file must be the name in the agreement")
+	}
+	if member.Key != o.Key.Public() {
+		return nil, fault.New(fault.NotMember, "the agreement pins another key for %s than %s", o.Config.Name, o.Key.Public()).
+			WithHint("put this node's key into the agreement, or use the identity that is in it")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Node{
+		agreement: o.Agreement, config: o.Config, key: o.Key, ledger: o.Ledger, customers: o.Customers, now: o.Now,
+		sessions: map[[16]byte]*session{},
+	}, nil
+}
+
+// Register makes server answer for the node.
+func (n *Node) Register(server grpc.ServiceRegistrar) { sottov1.RegisterPartyServer(server, n) }
+
+// Describe returns what the party declares, signed.
+func (n *Node) Describe(context.Context, *sottov1.DescribeRequest) (*sottov1.DescribeResponse, error) {
+	return &sottov1.DescribeResponse{Descriptor_: protocol.Sign(n.key, n.descriptor())}, nil
+}
+
+func (n *Node) descriptor() *protocol.Descriptor {
+	return &protocol.Descriptor{
+		Collaboration: n.agreement.Collaboration,
+		Agreement:     n.agreement.Hash(),
+		Party:         n.config.Name,
+		IdentityType:  string(n.config.Identity.Type),
+		CustomersUpTo: n.config.CustomersUpTo,
+		Segments:      n.customers.SegmentNames,
+		Dimensions:    n.dimensions(),
+	}
+}
+
+// Close ends all sessions.
+func (n *Node) Close() {
+	n.mu.Lock()
+	open := make([]*session, 0, len(n.sessions))
+	for _, s := range n.sessions {
+		open = append(open, s)
+	}
+	n.mu.Unlock()
+	for _, s := range open {
+		_ = n.end(s) // a reservation that can't be given back now lapses at the next start
+	}
+}
+
+// find returns the session that a request names.
+func (n *Node) find(id []byte) (*session, error) {
+	key, err := protocol.ParseSession(id)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s, ok := n.sessions[key]
+	if !ok {
+		return nil, fault.New(fault.Protocol, "the session is not under way here: it ended, or the node was restarted")
+	}
+	return s, nil
+}
+
+// end forgets a session: its streams stop, its secrets are erased, and its reservation lapses unless it was released.
+func (n *Node) end(s *session) error {
+	s.cancel()
+	s.expiry.Stop()
+	s.Erase()
+	n.mu.Lock()
+	delete(n.sessions, s.id)
+	n.mu.Unlock()
+	return n.ledger.Lapse(s.id)
+}
+
+// Forget ends a session.
+func (n *Node) Forget(_ context.Context, r *sottov1.ForgetRequest) (*sottov1.ForgetResponse, error) {
+	s, err := n.find(r.GetSession())
+	if err != nil {
+		return &sottov1.ForgetResponse{}, nil //nolint:nilerr // what is not known is forgotten
+	}
+	return &sottov1.ForgetResponse{}, n.end(s)
+}

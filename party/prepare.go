@@ -1,0 +1,142 @@
+package party
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/sotto-dev/sotto/internal/agreement"
+	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/keyholder"
+	"github.com/sotto-dev/sotto/internal/protocol"
+	"github.com/sotto-dev/sotto/internal/query"
+	"github.com/sotto-dev/sotto/internal/rpc"
+	"github.com/sotto-dev/sotto/internal/seal"
+	"github.com/sotto-dev/sotto/party/ledger"
+	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
+)
+
+// Prepare is step 1. Its checks come in the order of "What each one checks" in protocol.md.
+func (n *Node) Prepare(ctx context.Context, r *sottov1.PrepareRequest) (*sottov1.PrepareResponse, error) {
+	id, err := protocol.ParseSession(r.GetSession())
+	if err != nil {
+		return nil, err
+	}
+	n.preparing.Lock()
+	defer n.preparing.Unlock()
+	if s, err := n.find(id[:]); err == nil {
+		if !bytes.Equal(s.query, r.GetQuery().GetBody()) {
+			return nil, fault.New(fault.Protocol, "the session was prepared for another question")
+		}
+		return &sottov1.PrepareResponse{Commitment: s.Commitment()}, nil
+	}
+	q, plan, err := n.check(r.GetQuery())
+	if err != nil {
+		return nil, err
+	}
+	rpc.Annotate(ctx, slog.String("query", fmt.Sprintf("%x", q.ID())[:16]), slog.String("analyst", q.Analyst))
+	if err := n.reserve(ctx, id, q, plan); err != nil {
+		return nil, err
+	}
+	prepared, err := keyholder.Prepare(plan, id, n.agreement, n.config.Name, n.key)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "prepare").Wrap(errors.Join(err, n.ledger.Lapse(id)))
+	}
+	s := &session{
+		Session: prepared, id: id, query: r.GetQuery().GetBody(), snapshot: n.customers,
+		charge: keyholder.Charge{MicroEpsilon: agreement.MicroEpsilon(q.MicroEpsilon), Delta: plan.Delta()},
+		begun:  map[int]bool{}, handOvers: map[int]*sottov1.Signed{},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.expiry = time.AfterFunc(sessionLifetime, func() { _ = n.end(s) })
+	n.mu.Lock()
+	n.sessions[id] = s
+	n.mu.Unlock()
+	return &sottov1.PrepareResponse{Commitment: s.Commitment()}, nil
+}
+
+// check decides whether this party takes part in a question, and derives its plan.
+func (n *Node) check(signed *sottov1.Signed) (*query.Query, *query.Plan, error) {
+	q, err := protocol.VerifyQuery(signed, n.agreement, n.now())
+	if err != nil {
+		return nil, nil, err
+	}
+	if !slices.ContainsFunc(q.Participants, func(p query.Participant) bool { return p.Party == n.config.Name }) {
+		return nil, nil, fault.New(fault.Protocol, "the question is not about %s", n.config.Name)
+	}
+	plan, err := query.NewPlan(q)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := seal.CheckRecipient(q.Recipient); err != nil {
+		return nil, nil, fault.New(fault.Invalid, "the key to seal the answer to is not usable").Wrap(err)
+	}
+	if err := n.checkNames(q, plan); err != nil {
+		return nil, nil, err
+	}
+	return q, plan, n.checkLimits(q)
+}
+
+
+// checkNames compares what the question says about this party with what the party declares.
+func (n *Node) checkNames(q *query.Query, plan *query.Plan) error {
+	stale := func(what string) error {
+		return fault.New(fault.Stale, "the question has another %s than %s declares now", what, n.config.Name).WithHint("fetch the catalog and ask again")
+	}
+	for _, p := range q.Participants {
+		if p.Party == n.config.Name && p.CustomersUpTo != n.config.CustomersUpTo {
+			return stale("customers_up_to")
+		}
+		if p.Party == n.config.Name && p.IdentityType != string(n.config.Identity.Type) {
+			return stale("identity type")
+		}
+	}
+	declared := n.descriptor()
+	for _, d := range q.GroupBy {
+		if d.Party != n.config.Name {
+			continue
+		}
+		at := slices.IndexFunc(declared.Dimensions, func(e query.Dimension) bool { return e.Name == d.Name })
+		if at < 0 || !slices.Equal(declared.Dimensions[at].Values, d.Values) {
+			return stale("dimension " + d.FullName())
+		}
+	}
+	for _, chain := range plan.Chains {
+		for _, hop := range chain.Hops {
+			if hop.Party != n.config.Name {
+				continue
+			}
+			if err := hop.Where.CheckNames(declared.Declared()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkLimits holds the question against the limits that this party enforces.
+func (n *Node) checkLimits(q *query.Query) error {
+	if limit := n.config.Limits.Within(n.agreement.Limits).EpsilonPerQuery; q.MicroEpsilon > int64(limit) {
+		return fault.New(fault.Limit, "epsilon %v is above %v, the limit of %s per question", q.Epsilon(), limit.Float(), n.config.Name).
+			WithHint(fmt.Sprintf("ask with epsilon %v or less", limit.Float()))
+	}
+	return nil
+}
+
+// reserve sets the question's price aside, durably, before anything secret exists.
+func (n *Node) reserve(ctx context.Context, id [16]byte, q *query.Query, plan *query.Plan) error {
+	n.mu.Lock()
+	busy := len(n.sessions) >= maxSessions
+	n.mu.Unlock()
+	if busy {
+		return fault.New(fault.Unavailable, "%s has %d questions under way, no more at a time", n.config.Name, maxSessions).WithHint("try again later")
+	}
+	return n.ledger.Reserve(ctx, ledger.Charge{
+		Session: id, Query: q.ID(), Analyst: q.Analyst, Purpose: q.Purpose,
+		MicroEpsilon: agreement.MicroEpsilon(q.MicroEpsilon), Delta: plan.Delta(), Begun: n.now(),
+	}, ledger.Limit{Total: n.config.Limits.Within(n.agreement.Limits).EpsilonTotal, Sessions: query.MaxSessions})
+}

@@ -1,0 +1,97 @@
+package party
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/protocol"
+	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
+)
+
+// Release is step 4. A session that was released before gets the stored bytes, whatever is asked.
+func (n *Node) Release(stream grpc.ClientStreamingServer[sottov1.ReleaseRequest, sottov1.ReleaseResponse]) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	start := first.GetStart()
+	if start == nil {
+		return fault.New(fault.Protocol, "release does not begin with a start")
+	}
+	id, err := protocol.ParseSession(start.GetSession())
+	if err != nil {
+		return err
+	}
+	if stored, err := n.stored(stream.Context(), id); stored != nil || err != nil {
+		return errors.Join(err, stream.SendAndClose(&sottov1.ReleaseResponse{Release: stored}))
+	}
+	s, err := n.find(id[:])
+	if err != nil {
+		return err
+	}
+	release, err := n.release(s, start, stream)
+	if err != nil {
+		return n.abort(s, err)
+	}
+	return stream.SendAndClose(&sottov1.ReleaseResponse{Release: release})
+}
+
+func (n *Node) stored(ctx context.Context, id [16]byte) (*sottov1.SealedRelease, error) {
+	encoded, err := n.ledger.Released(ctx, id)
+	if encoded == nil || err != nil {
+		return nil, err
+	}
+	var release sottov1.SealedRelease
+	if err := proto.Unmarshal(encoded, &release); err != nil {
+		return nil, fault.New(fault.Internal, "read a stored release").Wrap(err)
+	}
+	return &release, nil
+}
+
+// release opens all cells and stores the sealed bytes durably. Only then may they leave.
+func (n *Node) release(s *session, start *sottov1.ReleaseStart, stream grpc.ClientStreamingServer[sottov1.ReleaseRequest, sottov1.ReleaseResponse]) (*sottov1.SealedRelease, error) {
+	handOvers, err := s.CheckHandOvers(start.GetHandOvers(), s.ownHandOvers())
+	if err != nil {
+		return nil, err
+	}
+	next := func() ([]byte, error) {
+		m, err := stream.Recv()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		c1, ok := m.GetMessage().(*sottov1.ReleaseRequest_C1)
+		if !ok {
+			return nil, fault.New(fault.Protocol, "the results end early: there must be one per cell and chain")
+		}
+		return c1.C1, nil
+	}
+	release, err := s.Session.Release(handOvers, next, s.charge)
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := proto.Marshal(release)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "store the release").Wrap(err)
+	}
+	if err := n.ledger.Release(s.id, encoded); err != nil {
+		return nil, err
+	}
+	return release, n.end(s)
+}
+
+func (s *session) ownHandOvers() []*sottov1.Signed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var own []*sottov1.Signed
+	for chain := range s.Plan.Chains {
+		if signed, ok := s.handOvers[chain]; ok {
+			own = append(own, signed)
+		}
+	}
+	return own
+}
