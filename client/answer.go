@@ -15,7 +15,8 @@ import (
 
 // Answer is an opened answer.
 type Answer struct {
-	Cells     []Cell             // in the order of the question's By, the last varying fastest
+	By        []string           // the question's
+	Cells     []Cell             // in the order of By, the last dimension varying fastest
 	Epsilon   float64            // ε of the whole answer
 	Delta     float64            // δ of the whole answer: the mechanism's, and 2⁻⁴⁰-odd for the encryption
 	Mechanism string             // of the noise
@@ -111,6 +112,9 @@ func open(t *Ticket, response *sottov1.ResultResponse, a *agreement.Agreement) (
 	answer := &Answer{
 		Epsilon: t.query.Epsilon(), Delta: plan.Delta(), Mechanism: t.query.Mechanism, Layout: t.query.Layout, Draws: plan.Draws(),
 		Charged: map[string]float64{},
+	}
+	for _, d := range t.query.GroupBy {
+		answer.By = append(answer.By, d.FullName())
 	}
 	for _, r := range releases {
 		if r.KeyHolder != query.Coordinator {

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/sotto-dev/sotto/internal/agreement"
+	"github.com/sotto-dev/sotto/internal/identity"
+)
+
+type keysCommand struct {
+	New  keysNewCommand  `cmd:"" help:"Make a new identity: a key pair, and a certificate that the key signs itself."`
+	Show keysShowCommand `cmd:"" help:"Show the public key of an identity."`
+}
+
+type keysNewCommand struct {
+	Dir  string `arg:"" help:"Folder to make, for the identity alone. Whoever can read it can act as this node."`
+	Name string `required:"" help:"Name of the party or analyst, as the agreement will have it, or coordinator."`
+}
+
+func (k *keysNewCommand) Run(c console) error {
+	key, err := identity.Create(k.Dir, k.Name)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.err, "identity %s is in %s; put its key into the agreement:\n", k.Name, k.Dir)
+	_, err = fmt.Fprintln(c.out, key.Public())
+	return err
+}
+
+type keysShowCommand struct {
+	Dir string `arg:"" help:"Folder of the identity."`
+}
+
+func (k *keysShowCommand) Run(c console) error {
+	key, err := identity.Open(k.Dir)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(c.out, key.Public())
+	return err
+}
+
+type agreementCommand struct {
+	Check agreementCheckCommand `cmd:"" help:"Check an agreement file; print its hash, which must be the same at all members."`
+}
+
+type agreementCheckCommand struct {
+	File string `arg:"" help:"Agreement file (YAML)."`
+}
+
+func (a *agreementCheckCommand) Run(c console) error {
+	agreed, err := agreement.Load(a.File)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "%x  %s: %d parties, %d analysts, epsilon %v per question and %v in total, noise by %s\n",
+		agreed.Hash(), agreed.Collaboration, len(agreed.Parties), len(agreed.Analysts),
+		agreed.Limits.EpsilonPerQuery, agreed.Limits.EpsilonTotal, agreed.Noise)
+	return err
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/sotto-dev/sotto/cmd/sotto/lab"
+	"github.com/sotto-dev/sotto/internal/fault"
+)
+
+type labCommand struct {
+	File    string `arg:"" help:"Lab file (YAML)."`
+	JSON    bool   `name:"json" help:"Print one JSON object per question and line."`
+	Verbose bool   `short:"v" help:"Show the nodes' logs on standard error."`
+}
+
+func (k *labCommand) Help() string {
+	return `Starts a coordinator and a node per party on loopback, with the real protocol, asks the questions of the file one after the other,
+prints the answers, and removes all that it made. The file:
+
+  collaboration: telco
+  agreement: {epsilon_per_query: 10, epsilon_total: 100}
+  precision: medium                       # low, medium or high; default for all questions
+  parties:
+    - name: phoneco
+      source: {csv: phoneco.csv}          # relative to the file
+      identity: {column: customer_id, type: opaque}
+      customers_up_to: 10000
+      segments: {churned: "churn = 'Yes'"}
+      dimensions:
+        age_band: {sql: "age_band", values: ["under 65", "65+"]}
+    - name: netco
+      source: {csv: netco.csv}
+      identity: {column: customer_id, type: opaque}
+      customers_up_to: 8000
+  questions:
+    - name: overlap by age
+      count: "phoneco.member && netco.member"
+      by: [phoneco.age_band]
+      epsilon: 10
+
+A question can also have mechanism (laplace or gaussian), delta, precision, layout and purpose.`
+}
+
+func (k *labCommand) Run(ctx context.Context, c console) (err error) {
+	f, err := lab.Load(k.File)
+	if err != nil {
+		return err
+	}
+	logger := slog.New(slog.DiscardHandler)
+	if k.Verbose {
+		logger = newLogger(c.err)
+	}
+	fmt.Fprintf(c.err, "starting %d parties and a coordinator\n", len(f.Parties))
+	l, err := lab.Start(ctx, f, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	failed := 0
+	for _, q := range f.Questions {
+		if err := k.ask(ctx, c, l, f, q); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			failed++
+			if err := k.refused(c, q.Name, fault.From(err)); err != nil {
+				return err
+			}
+		}
+	}
+	if failed > 0 {
+		return fault.New(fault.Invalid, "%d of %d questions have no answer", failed, len(f.Questions))
+	}
+	return nil
+}
+
+func (k *labCommand) ask(ctx context.Context, c console, l *lab.Lab, f *lab.File, q lab.Question) error {
+	fmt.Fprintf(c.err, "%s\n", q.Name)
+	p := newProgress(c.err)
+	answer, elapsed, cpu, err := lab.Measure(ctx, l.Client, f.Ask(q), p.report)
+	p.close()
+	if err != nil {
+		return err
+	}
+	if k.JSON {
+		return json.NewEncoder(c.out).Encode(lab.NewReport(q.Name, answer, elapsed, cpu))
+	}
+	fmt.Fprintf(c.out, "%s\n", q.Name)
+	if err := printAnswer(c.out, answer, nil); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(c.out)
+	return err
+}
+
+// refused reports a question that has no answer; the questions after it are still asked.
+func (k *labCommand) refused(c console, name string, f *fault.Error) error {
+	fmt.Fprintf(c.err, "sotto: question %q: %s\n", name, f.Error())
+	if f.Hint != "" {
+		fmt.Fprintf(c.err, "hint: %s\n", f.Hint)
+	}
+	if !k.JSON {
+		return nil
+	}
+	return json.NewEncoder(c.out).Encode(lab.Refusal{Name: name, Error: lab.Reason{Kind: string(f.Kind), Party: f.Party, Message: f.Message, Hint: f.Hint}})
+}

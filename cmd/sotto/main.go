@@ -1,0 +1,116 @@
+// Command sotto runs every role of a Sotto collaboration; see README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/sotto-dev/sotto/internal/fault"
+)
+
+type commands struct {
+	Demo demoCommand `cmd:"" help:"Run a whole collaboration of three made-up companies on this machine and ask it three questions."`
+	Lab  labCommand  `cmd:"" help:"Run a whole collaboration on this machine from one file and ask its questions."`
+
+	Keys        keysCommand        `cmd:"" help:"Make or show a node's identity."`
+	Agreement   agreementCommand   `cmd:"" help:"Check an agreement file and show its hash."`
+	Party       partyCommand       `cmd:"" help:"Run a company's node."`
+	Coordinator coordinatorCommand `cmd:"" help:"Run the coordinator."`
+
+	Catalog catalogCommand `cmd:"" help:"List what can be asked about."`
+	Query   queryCommand   `cmd:"" help:"Ask a question, or follow one that was asked."`
+	Cancel  cancelCommand  `cmd:"" help:"Stop a question."`
+
+	Bench   benchCommand   `cmd:"" help:"Measure the real thing on this machine with generated companies."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+const description = `Companies ask how their audiences overlap; nobody sees the customers, nor the true number.
+
+Try it:            sotto demo
+Your own files:    sotto lab FILE.yaml
+A deployment:      sotto keys new, sotto party, sotto coordinator, sotto query`
+
+// console is where commands read from and write to.
+type console struct {
+	out, err io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// After the first signal the default handling is back, so that a second one ends a shutdown that hangs.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], console{os.Stdout, os.Stderr}))
+}
+
+// Exit codes.
+const (
+	exitFailure     = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+func run(ctx context.Context, args []string, c console) int {
+	var cli commands
+	exit := -1
+	parser := kong.Must(&cli, kong.Name("sotto"), kong.Description(description), kong.Writers(c.out, c.err), kong.UsageOnError(),
+		kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, Summary: false}),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(c))
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exit >= 0 {
+		return exit
+	}
+	if err != nil {
+		fmt.Fprintf(c.err, "sotto: %v\nhint: sotto %s\n", err, "--help lists the commands, and after a command what it takes")
+		return exitUsage
+	}
+	if err := parsed.Run(); err != nil {
+		return report(ctx, c, err)
+	}
+	return 0
+}
+
+// report prints an error with what can be done about it.
+func report(ctx context.Context, c console, err error) int {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || fault.IsKind(err, fault.Cancelled)) {
+		fmt.Fprintln(c.err, "sotto: interrupted")
+		return exitInterrupted
+	}
+	f := fault.From(err)
+	message := f.Error()
+	if f.Kind == fault.Internal {
+		message = err.Error() // it happened in this very process: its owner may read all of it
+	}
+	fmt.Fprintf(c.err, "sotto: %s\n", message)
+	if f.Hint != "" {
+		fmt.Fprintf(c.err, "hint: %s\n", f.Hint)
+	}
+	return exitFailure
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run(c console) error {
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				version += " " + s.Value
+			}
+		}
+	}
+	_, err := fmt.Fprintf(c.out, "sotto %s\n", version)
+	return err
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/dustin/go-humanize"
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/sotto-dev/sotto/client"
+)
+
+// progress shows how far a question is: a bar on a terminal, elsewhere one line per stage.
+type progress struct {
+	w     io.Writer
+	bar   *progressbar.ProgressBar
+	stage string
+}
+
+const barSteps = 1000
+
+func newProgress(w io.Writer) *progress {
+	p := &progress{w: w}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		p.bar = progressbar.NewOptions(barSteps, progressbar.OptionSetWriter(w), progressbar.OptionSetWidth(30),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true))
+	}
+	return p
+}
+
+func (p *progress) report(now client.Progress) {
+	if p.bar != nil {
+		p.bar.Describe(fmt.Sprintf("%-10s", now.Stage))
+		_ = p.bar.Set(int(now.Share * barSteps)) // a bar that can't be drawn is no reason to fail
+		return
+	}
+	if now.Stage != p.stage {
+		p.stage = now.Stage
+		fmt.Fprintf(p.w, "%s\n", now.Stage)
+	}
+}
+
+// close takes the bar away.
+func (p *progress) close() {
+	if p.bar != nil {
+		_ = p.bar.Finish()
+	}
+}
+
+// printAnswer prints a table of the cells and below it how they came about. truth, where the true counts are known, is
+// by the values of the cell's group joined by " | ".
+func printAnswer(w io.Writer, a *client.Answer, truth map[string]int) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	header := append(slices.Clone(a.By), "answer", "± 95 %")
+	if truth != nil {
+		header = append(header, "true")
+	}
+	row(out, header)
+	for _, c := range a.Cells {
+		var values []string
+		for _, d := range a.By {
+			values = append(values, c.Group[d])
+		}
+		columns := append(slices.Clone(values), humanize.Comma(c.Value), fmt.Sprintf("%.0f", c.High-float64(c.Value)))
+		if truth != nil {
+			columns = append(columns, humanize.Comma(int64(truth[strings.Join(values, " | ")])))
+		}
+		row(out, columns)
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	var stages, hops, charged []string
+	for _, s := range a.Stages {
+		stages = append(stages, fmt.Sprintf("%s %.2f s", s.Stage, s.Seconds))
+	}
+	for _, h := range a.Hops {
+		hops = append(hops, fmt.Sprintf("%s → %s %s", h.From, h.To, humanize.Bytes(h.Bytes)))
+	}
+	for _, party := range sortedKeys(a.Charged) {
+		charged = append(charged, fmt.Sprintf("%s ε %v", party, a.Charged[party]))
+	}
+	_, err := fmt.Fprintf(w, "time     %s\nbytes    %s\ncharged  %s  (δ %.1e, %s noise by %d key-holders, %s layout)\n",
+		strings.Join(stages, ", "), strings.Join(hops, ", "), strings.Join(charged, ", "), a.Delta, a.Mechanism, a.Draws, a.Layout)
+	return err
+}
+
+// row writes tab-separated columns; in right-aligned tables, text reads better with a column of its own at the end.
+func row(w io.Writer, columns []string) {
+	fmt.Fprintln(w, strings.Join(columns, "\t")+"\t")
+}
+
+func printCatalog(w io.Writer, catalog *client.Catalog) error {
+	fmt.Fprintf(w, "collaboration %s\n", catalog.Collaboration)
+	for _, p := range catalog.Parties {
+		if p.Unavailable != "" {
+			fmt.Fprintf(w, "\n%s  %s\n", p.Name, p.Unavailable)
+			continue
+		}
+		fmt.Fprintf(w, "\n%s  up to %s customers, identified by %s\n", p.Name, humanize.Comma(p.CustomersUpTo), p.IdentityType)
+		fmt.Fprintf(w, "  segments    %s\n", strings.Join(p.Segments, ", "))
+		for i, d := range p.Dimensions {
+			label := "          "
+			if i == 0 {
+				label = "dimensions"
+			}
+			fmt.Fprintf(w, "  %s  %s: %s\n", label, d.Name, strings.Join(append(slices.Clone(d.Values), "unknown"), ", "))
+		}
+	}
+	return nil
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,227 @@
+package dp_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/sotto-dev/sotto/dp"
+)
+
+// Guards what an analyst is told: simulated errors lie within HalfWidth at least as often as promised, and within a
+// width one smaller (and 1 % narrower) not much more often than that; for noise that is 0 nearly always as for wide
+// noise, with and without a Gaussian error of any size.
+//
+// Seeded, so it can't flake. Each of the 2·7·3·5·2 widths would be rejected by chance with less than 10⁻⁹ (Chernoff),
+// all together 10⁻⁶.
+func TestHalfWidthCovers(t *testing.T) {
+	trials := 40_000
+	if os.Getenv("SOTTO_LONG") == "1" {
+		trials = 1_000_000
+	}
+	for _, mechanism := range []dp.Mechanism{dp.Laplace, dp.Gaussian} {
+		for _, scale := range []float64{0.05, 0.3, 1, 3.9, 4.1, 30, 1e5} {
+			t.Run(fmt.Sprintf("%s %v", mechanism, scale), func(t *testing.T) {
+				t.Parallel()
+				random := rand.New(rand.NewPCG(3, math.Float64bits(scale)))
+				n := noiseOf(mechanism, scale)
+				for _, draws := range []int{1, 3, 6} {
+					for _, ratio := range []float64{0, 0.05, 0.5, 2, 40} {
+						e := dp.Error{Noise: n, Draws: draws, Std: ratio * scale}
+						errors := simulate(e, random, trials)
+						for _, confidence := range []float64{0.95, 0.999} {
+							checkCoverage(t, e, errors, confidence)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+func checkCoverage(t *testing.T, e dp.Error, errors []float64, confidence float64) {
+	t.Helper()
+	w, err := e.HalfWidth(confidence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	narrower := (w - 1) * 0.99
+	beyond, beyondNarrower := 0, 0
+	for _, x := range errors {
+		if math.Abs(x) > w {
+			beyond++
+		}
+		if math.Abs(x) > narrower {
+			beyondNarrower++
+		}
+	}
+	promised := (1 - confidence) * float64(len(errors))
+	if float64(beyond) > promised && improbable(beyond, len(errors), 1-confidence) < 1e-9 {
+		t.Errorf("%+v: %d of %d errors are beyond %v, promised are %v", e, beyond, len(errors), w, promised)
+	}
+	if float64(beyondNarrower) < promised && improbable(beyondNarrower, len(errors), 1-confidence) < 1e-9 {
+		t.Errorf("%+v: only %d of %d errors are beyond %v, %v may be", e, beyondNarrower, len(errors), narrower, promised)
+	}
+}
+
+// simulate returns errors as [dp.Error] describes them, without bias: rounded continuous noise, and a Gaussian.
+func simulate(e dp.Error, random *rand.Rand, trials int) []float64 {
+	errors, scale := make([]float64, trials), size(e.Noise)
+	for i := range errors {
+		for range e.Draws {
+			if e.Noise.Mechanism == dp.Laplace {
+				errors[i] += math.Round(scale * random.ExpFloat64() * float64(1-2*random.IntN(2)))
+			} else {
+				errors[i] += math.Round(scale * random.NormFloat64())
+			}
+		}
+		errors[i] += e.Std * random.NormFloat64()
+	}
+	return errors
+}
+
+// noiseOf returns noise with b, or roughly σ, of that value.
+func noiseOf(mechanism dp.Mechanism, scale float64) dp.Noise {
+	sensitivity := int64(math.Ceil(scale))
+	if mechanism == dp.Laplace {
+		return dp.Noise{dp.Laplace, float64(sensitivity) / scale, 0, sensitivity}
+	}
+	// δ(σ) falls as σ grows, so that the δ of ε = 1 at this σ gives this σ back (with 0.99 as the limit where the noise
+	// is tiny: δ is then of no use, but the distribution is what's tested).
+	return dp.Noise{dp.Gaussian, 1, min(0.99, exactDelta(1, scale/float64(sensitivity))), sensitivity}
+}
+
+// Guards the same with the library's own draws, as they are released: five key-holders, in the two mechanisms.
+// False-alarm rate: 4·10⁻⁹ (Chernoff).
+func TestHalfWidthCoversRealDraws(t *testing.T) {
+	for _, n := range []dp.Noise{{dp.Laplace, 1, 0, 2}, {dp.Gaussian, 0.5, 1e-6, 3}} {
+		e := dp.Error{Noise: n, Draws: 5}
+		draws, err := n.Draw(5 * 20_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		errors := make([]float64, len(draws)/5)
+		for i, draw := range draws {
+			errors[i/5] += float64(draw)
+		}
+		for _, confidence := range []float64{0.95, 0.999} {
+			checkCoverage(t, e, errors, confidence)
+		}
+	}
+}
+
+// Guards widths that can be worked out by hand: one Laplace draw exceeds w with probability exp(−(w+½)/b), and with 22 000
+// to 1 a draw of scale 0.05 is 0. Bias is added on top.
+func TestHalfWidthGolden(t *testing.T) {
+	laplace := func(epsilon float64, sensitivity int64) dp.Noise {
+		return dp.Noise{dp.Laplace, epsilon, 0, sensitivity}
+	}
+	for _, c := range []struct {
+		err        dp.Error
+		confidence float64
+		want       float64
+	}{
+		{dp.Error{laplace(20, 1), 1, 0, 0}, 0.9999, 0},           // e^−10 beyond 0
+		{dp.Error{laplace(20, 1), 1, 0, 0}, 0.99999, 1},          // e^−30 beyond 1
+		{dp.Error{laplace(20, 1), 1, 0, 2.5}, 0.9999, 2.5},       // bias alone
+		{dp.Error{laplace(1, 1), 1, 0, 0}, 0.95, 3},              // ln 20 − ½ = 2.496
+		{dp.Error{laplace(1, 3), 1, 0, 0}, 0.95, 9},              // 3 ln 20 − ½ = 8.487
+		{dp.Error{laplace(1, 3), 1, 0, 0}, 0.999, 21},            // 3 ln 1000 − ½ = 20.22
+		{dp.Error{laplace(0.01, 1), 1, 0, 0}, 0.95, 300},         // 100 ln 20 − ½ = 299.07, and 0.0004 for the rounding
+		{dp.Error{laplace(1e-4, 1), 1, 0, 0.25}, 0.95, 29957.25}, // 10⁴ ln 20 − ½ = 29956.8
+		{dp.Error{laplace(1e-4, 1), 2, 0, 0}, 0.95, 41130},       // (2+u)·e^−u/2 = 0.05 at u = 4.1130033
+		{dp.Error{laplace(1, 4), 1, 1e6, 0}, 0.95, 1959964},      // 1.959964·10⁶, plus 16 for the noise's 2·4²
+		{dp.Error{laplace(1, 4), 1, 1e6, 0}, 0.999, 3290527},     // 3.290527·10⁶
+	} {
+		if got, err := c.err.HalfWidth(c.confidence); err != nil || got != c.want {
+			t.Errorf("%+v at %v: %v, %v, want %v", c.err, c.confidence, got, err, c.want)
+		}
+	}
+}
+
+// Guards what any width must satisfy: it grows with the confidence, the number of draws and each part of the error, is
+// finite, and a width by Chebyshev's inequality is no smaller.
+func TestHalfWidthIsMonotone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := dp.Error{
+			Noise: anyNoise().Draw(t, "noise"),
+			Draws: rapid.IntRange(1, 8).Draw(t, "draws"),
+			Bias:  float64(rapid.IntRange(0, 100).Draw(t, "bias")),
+		}
+		e.Std = e.TotalStd() * rapid.SampledFrom([]float64{0, 1e-6, 0.1, 1, 10, 1e4}).Draw(t, "std")
+		confidence := rapid.Float64Range(0.5, 0.999).Draw(t, "confidence")
+		width := func(e dp.Error, confidence float64) float64 {
+			w, err := e.HalfWidth(confidence)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		w := width(e, confidence)
+		if limit := (e.TotalStd()+1)*1.02/math.Sqrt(1-confidence) + 1 + e.Bias; !(w >= e.Bias && w <= limit) {
+			t.Errorf("width %v is not in [bias, %v]", w, limit)
+		}
+		less := w * (1 - 1e-6) // what HalfWidth adds to be safe
+		if surer := width(e, 1-(1-confidence)/3); surer < less {
+			t.Errorf("width %v at %v, but %v at %v", w, confidence, surer, 1-(1-confidence)/3)
+		}
+		more := e
+		more.Draws++
+		if wider := width(more, confidence); wider < less {
+			t.Errorf("width %v, but %v with a draw more", w, wider)
+		}
+		more = e
+		more.Std = 2*e.Std + 1e-3
+		if wider := width(more, confidence); wider < less {
+			t.Errorf("width %v, but %v with a Gaussian error of %v", w, wider, more.Std)
+		}
+		more = e
+		more.Bias += 7
+		if wider := width(more, confidence); math.Abs(wider-w-7) > 1e-9*w {
+			t.Errorf("width %v, but %v with 7 more of bias", w, wider)
+		}
+	})
+}
+
+// Guards the refusal of errors that can't be, in words.
+func TestHalfWidthRefuses(t *testing.T) {
+	n := dp.Noise{dp.Laplace, 1, 0, 1}
+	for _, c := range []struct {
+		err        dp.Error
+		confidence float64
+		words      string
+	}{
+		{dp.Error{n, 1, 0, 0}, 0, "confidence is 0, must be above 0 and below 1"},
+		{dp.Error{n, 1, 0, 0}, 1, "confidence is 1, must be above 0 and below 1"},
+		{dp.Error{n, 1, 0, 0}, math.NaN(), "confidence is NaN"},
+		{dp.Error{n, 0, 0, 0}, 0.95, "number of draws is 0, must be 1 to 64"},
+		{dp.Error{n, 65, 0, 0}, 0.95, "number of draws is 65, must be 1 to 64"},
+		{dp.Error{n, 1, -1, 0}, 0.95, "standard deviation is -1, must be 0 to 2^60"},
+		{dp.Error{n, 1, math.NaN(), 0}, 0.95, "standard deviation is NaN"},
+		{dp.Error{n, 1, math.Inf(1), 0}, 0.95, "standard deviation is +Inf"},
+		{dp.Error{n, 1, 0, -0.5}, 0.95, "bias is -0.5, must be 0 to 2^60"},
+		{dp.Error{n, 1, 0, math.NaN()}, 0.95, "bias is NaN"},
+		{dp.Error{dp.Noise{dp.Laplace, 0, 0, 1}, 1, 0, 0}, 0.95, "interval: noise: epsilon is 0"},
+	} {
+		if w, err := c.err.HalfWidth(c.confidence); err == nil || !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%+v at %v: %v, %v, want %q", c.err, c.confidence, w, err, c.words)
+		}
+	}
+}
+
+// Guards the standard deviation that a release states: draws and the Gaussian error add up in squares, bias does not.
+func TestTotalStd(t *testing.T) {
+	e := dp.Error{Noise: dp.Noise{dp.Laplace, 1e-3, 0, 1}, Draws: 8, Std: 3000, Bias: 1e9}
+	if got, want := e.TotalStd(), 5000.; math.Abs(got-want) > 1e-3 {
+		t.Errorf("%v, want √(8·2·1000² + 3000²) = %v", got, want)
+	}
+	e.Noise.Epsilon = 0
+	if got := e.TotalStd(); !math.IsNaN(got) {
+		t.Errorf("%v for noise that fails Check, want NaN", got)
+	}
+}

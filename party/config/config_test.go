@@ -1,0 +1,172 @@
+package config_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sotto-dev/sotto/internal/agreement"
+	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/ids"
+	"github.com/sotto-dev/sotto/party/config"
+)
+
+const whole = `name: phoneco
+source: {csv: customers/phoneco.csv}
+identity: {column: phone, type: phone, country: DE}
+customers_up_to: 10000
+segments:
+  churned: "churn = 'Yes'"
+dimensions:
+  age_band: {sql: "age_band", values: ["under 65", "65+"]}
+  agreed: {sql: consent, values: [yes, no, 1.10]}
+limits: {epsilon_per_query: 0.5, epsilon_total: 10}
+`
+
+func write(t *testing.T, text string) string {
+	path := filepath.Join(t.TempDir(), "party.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A complete file arrives as written, with its source next to it.
+func TestLoad(t *testing.T) {
+	path := write(t, whole)
+	p, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(filepath.Dir(path), "customers/phoneco.csv"); p.Source.CSV != want {
+		t.Errorf("source is %s, want %s", p.Source.CSV, want)
+	}
+	if n := p.Identity.Normalizer(); n != (ids.Normalizer{Type: ids.Phone, Country: "DE"}) {
+		t.Errorf("normalizer is %+v", n)
+	}
+	if p.Name != "phoneco" || p.Identity.Column != "phone" || p.CustomersUpTo != 10000 || p.Segments["churned"] != "churn = 'Yes'" {
+		t.Errorf("loaded %+v", p)
+	}
+	// Values that YAML could take for booleans and numbers keep their spelling.
+	if got := strings.Join(p.Dimensions["agreed"].Values, "|"); got != "yes|no|1.10" {
+		t.Errorf("values are %s", got)
+	}
+	if p.Limits.EpsilonPerQuery != 500_000 || p.Limits.EpsilonTotal != 10_000_000 {
+		t.Errorf("limits are %+v", p.Limits)
+	}
+	p.Source.CSV = "/srv/customers.csv"
+	if p.ResolveFrom("/elsewhere"); p.Source.CSV != "/srv/customers.csv" {
+		t.Errorf("an absolute path became %s", p.Source.CSV)
+	}
+}
+
+// What is optional may be left out: a party that only lets others count its members is a whole party.
+func TestLeastFile(t *testing.T) {
+	p, err := config.Load(write(t, "name: a\nsource: {csv: a.csv}\nidentity: {column: id, type: opaque}\ncustomers_up_to: 1\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	agreed := agreement.Limits{EpsilonPerQuery: 1_000_000, EpsilonTotal: 5_000_000, DeltaPerQuery: 1e-6}
+	if got := p.Limits.Within(agreed); got != agreed {
+		t.Errorf("without limits of its own the party enforces %+v, want the agreement's", got)
+	}
+}
+
+// A party's own limits count only where they are stricter: nobody can allow itself more than was agreed.
+func TestLimitsWithin(t *testing.T) {
+	agreed := agreement.Limits{EpsilonPerQuery: 1_000_000, EpsilonTotal: 5_000_000, DeltaPerQuery: 1e-6}
+	own := config.Limits{EpsilonPerQuery: 2_000_000, EpsilonTotal: 4_000_000}
+	want := agreement.Limits{EpsilonPerQuery: 1_000_000, EpsilonTotal: 4_000_000, DeltaPerQuery: 1e-6}
+	if got := own.Within(agreed); got != want {
+		t.Errorf("enforced is %+v, want %+v", got, want)
+	}
+}
+
+// Every rule of the file is enforced with an error that names the file, the value and the rule: each case changes one
+// place of a good file.
+func TestRefusals(t *testing.T) {
+	many := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{"name: phoneco", "name: PhoneCo", `party "PhoneCo": name "PhoneCo": must be a lower-case letter`},
+		{"name: phoneco", "name: coordinator", `party "coordinator": the name is taken by the coordinator`},
+		{"name: phoneco\n", "", `party "": name "": must be`},
+		{"{csv: customers/phoneco.csv}", "{}", "source: no csv"},
+		{"column: phone, ", "", "identity: no column"},
+		{"type: phone,", "type: mail,", `identity: identity type "mail" is not one of`},
+		{"type: phone,", "type: email,", `identity: country "DE" is for phone numbers`},
+		{"country: DE", "country: Germany", `identity: country "Germany" is not`},
+		{"customers_up_to: 10000", "customers_up_to: 0", "customers_up_to 0: must be 1 to 2147483648"},
+		{"customers_up_to: 10000", "customers_up_to: 2147483649", "customers_up_to 2147483649: must be"},
+		{"customers_up_to: 10000\n", "", "customers_up_to 0: must be"},
+		{"customers_up_to: 10000", "customers_up_to: many", ":4: cannot unmarshal"},
+		{"churned:", "Churned:", `segment "Churned": name "Churned": must be`},
+		{"churned:", "member:", `segment "member": every party has "member"`},
+		{"churned:", "age_band:", `dimension "age_band": a segment has that name too`},
+		{"  churned: \"churn = 'Yes'\"", "  churned: ' '", `segment "churned": no SQL`},
+		{"  churned: \"churn = 'Yes'\"\n", many(64, "  s%d: \"true\"\n"), "64 segments: must be at most 63"},
+		{"  age_band:", "  member:", `dimension "member": every party has "member"`},
+		{`sql: "age_band", `, ``, `dimension "age_band": no SQL`},
+		{`["under 65", "65+"]`, `[]`, `dimension "age_band": 0 values: must be 1 to 999`},
+		{`["under 65", "65+"]`, `[` + many(1000, "%d, ") + `]`, `dimension "age_band": 1000 values: must be 1 to 999`},
+		{`"65+"`, `""`, `dimension "age_band": an empty value`},
+		{`"65+"`, `~`, `:8: an empty item in a list`},
+		{`"65+"`, `unknown`, `dimension "age_band": value "unknown": every dimension has it`},
+		{`"65+"`, `"under 65"`, `dimension "age_band": value "under 65": declared twice`},
+		{`"65+"`, `"a\tb"`, `dimension "age_band": value "a\tb": must be printable`},
+		{`"65+"`, strings.Repeat("x", 201), `201 bytes, must be at most 200`},
+		{"epsilon_per_query: 0.5", "epsilon_per_query: 0", ":10: epsilon 0: must be above 0"},
+		{"epsilon_per_query: 0.5", "epsilon_per_query: -1", ":10: epsilon -1: must be above 0"},
+		{"epsilon_per_query: 0.5", "epsilon_per_query: .nan", "epsilon NaN: must be a finite number"},
+		{"epsilon_per_query: 0.5", "epsilon_per_query: .inf", "epsilon +Inf: must be a finite number"},
+		{"epsilon_per_query: 0.5", "epsilon_per_query: 11", "epsilon_per_query 11: must be at most epsilon_total, 10"},
+		{"epsilon_per_query: 0.5", "epsilon_per_query: 21", "epsilon_per_query 21: must be at most 20"},
+		{"source:", "sources:", `:2: unknown key "sources", did you mean "source"?`},
+		{"values: [\"under 65\"", "value: [\"under 65\"", `:8: unknown key "value", did you mean "values"?`},
+		{"limits:", "---\nlimits:", "a second YAML document"},
+		{whole, "", "is empty"},
+	} {
+		if !strings.Contains(whole, c.old) {
+			t.Fatalf("the good file has no %q", c.old)
+		}
+		path := write(t, strings.Replace(whole, c.old, c.new, 1))
+		_, err := config.Load(path)
+		if err == nil || !strings.HasPrefix(err.Error(), path) || !strings.Contains(err.Error(), c.want) || !fault.IsKind(err, fault.Invalid) {
+			t.Errorf("%.60q instead of %q: error is %v, want %q", c.new, c.old, err, c.want)
+		}
+	}
+}
+
+// A missing file is told from a wrong one: the first needs another path, the second an editor.
+func TestMissingFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none.yaml")
+	if _, err := config.Load(path); !fault.IsKind(err, fault.NotFound) || !strings.Contains(err.Error(), path) {
+		t.Fatalf("error is %v, want NotFound that names %s", err, path)
+	}
+}
+
+// The limits themselves are allowed.
+func TestEdges(t *testing.T) {
+	values := make([]string, config.MaxValues)
+	for i := range values {
+		values[i] = fmt.Sprint(i)
+	}
+	p := config.Party{
+		Name: "a", Source: config.Source{CSV: "a"}, Identity: config.Identity{Column: "id", Type: ids.Opaque},
+		CustomersUpTo: config.MaxCustomersUpTo, Segments: map[string]string{},
+		Dimensions: map[string]config.Dimension{"d": {SQL: "d", Values: values}},
+	}
+	for i := range config.MaxSegments {
+		p.Segments[fmt.Sprintf("s%d", i)] = "true"
+	}
+	if err := p.Check(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,172 @@
+package customers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	bindings "github.com/duckdb/duckdb-go-bindings"
+
+	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/party/config"
+)
+
+// expression is the SQL of a segment or dimension, written by the owner of the customers.
+type expression struct {
+	name    string
+	sql     string
+	values  []string // of a dimension
+	columns []string // that it names
+	bare    bool     // it is nothing but the name of a column
+}
+
+// what returns the words for the expression in an error.
+func (e *expression) what() string {
+	if e.values != nil {
+		return fmt.Sprintf("dimension %q", e.name)
+	}
+	return fmt.Sprintf("segment %q", e.name)
+}
+
+// refuse returns the error of SQL that is no good.
+func (e *expression) refuse(err error) error {
+	return fault.New(fault.Invalid, "%s: SQL %.200q: %s", e.what(), e.sql, err)
+}
+
+// inBrackets returns the SQL as an operand. The line end keeps a comment at its end from reaching further.
+func (e *expression) inBrackets() string { return "(" + e.sql + "\n)" }
+
+// expressionsOf returns the segments and the dimensions of a party, each by name, parsed.
+func expressionsOf(ctx context.Context, d *duck, p *config.Party) (segments, dimensions []*expression, err error) {
+	for _, name := range slices.Sorted(maps.Keys(p.Segments)) {
+		segments = append(segments, &expression{name: name, sql: p.Segments[name]})
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Dimensions)) {
+		dimension := p.Dimensions[name]
+		dimensions = append(dimensions, &expression{name: name, sql: dimension.SQL, values: dimension.Values})
+	}
+	for _, e := range slices.Concat(segments, dimensions) {
+		if err := e.parse(ctx, d); err != nil {
+			return nil, nil, err
+		}
+	}
+	return segments, dimensions, nil
+}
+
+// refused are the parts of SQL that an expression over one row of one file has no use for. A subquery may also change the
+// order of rows, and with it which of a customer's rows is the first.
+var refused = map[string]string{
+	"SUBQUERY":             "a subquery; it must look at one row only",
+	"WINDOW":               "a window function; it must look at one row only",
+	"STAR":                 "*, must name its columns",
+	"POSITIONAL_REFERENCE": "#, must name its columns",
+	"PARAMETER":            "a parameter; it must be complete",
+}
+
+// parse has DuckDB parse the SQL alone, so that it can neither close a bracket nor begin another clause or statement.
+func (e *expression) parse(ctx context.Context, d *duck) error {
+	if strings.ContainsRune(e.sql, 0) {
+		return e.refuse(fmt.Errorf("has a zero byte"))
+	}
+	if strings.HasSuffix(strings.TrimSpace(e.sql), ";") {
+		return e.refuse(fmt.Errorf("ends in a semicolon; it must be one expression"))
+	}
+	var tree []byte
+	query := "SELECT CAST(json_serialize_sql(" + quoteText("SELECT "+e.sql) + ") AS VARCHAR)"
+	err := d.each(ctx, query, func(c chunk) error {
+		tree = []byte(column[text](c, 0)[0].String())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var parsed struct {
+		Error      bool   `json:"error"`
+		Message    string `json:"error_message"`
+		Statements []struct {
+			Node struct {
+				Type   string            `json:"type"`
+				Select []json.RawMessage `json:"select_list"`
+				From   struct {
+					Type string `json:"type"`
+				} `json:"from_table"`
+			} `json:"node"`
+		} `json:"statements"`
+	}
+	if err := json.Unmarshal(tree, &parsed); err != nil {
+		return fmt.Errorf("read DuckDB's syntax tree: %w", err)
+	}
+	if parsed.Error {
+		return e.refuse(fmt.Errorf("%s", parsed.Message))
+	}
+	if len(parsed.Statements) != 1 || parsed.Statements[0].Node.Type != "SELECT_NODE" ||
+		len(parsed.Statements[0].Node.Select) != 1 || parsed.Statements[0].Node.From.Type != "EMPTY" {
+		return e.refuse(fmt.Errorf("not one expression, such as: churn = 'Yes'"))
+	}
+	var root any
+	if err := json.Unmarshal(parsed.Statements[0].Node.Select[0], &root); err != nil {
+		return fmt.Errorf("read DuckDB's syntax tree: %w", err)
+	}
+	if err := e.walk(root); err != nil {
+		return e.refuse(err)
+	}
+	e.bare = len(e.columns) == 1 && root.(map[string]any)["class"] == "COLUMN_REF"
+	return nil
+}
+
+// walk collects the columns that a part of the syntax tree names, and returns an error for what is refused.
+func (e *expression) walk(part any) error {
+	switch part := part.(type) {
+	case []any:
+		for _, item := range part {
+			if err := e.walk(item); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		class, _ := part["class"].(string)
+		if why := refused[class]; why != "" {
+			return fmt.Errorf("has %s", why)
+		}
+		if names, ok := part["column_names"].([]any); ok && class == "COLUMN_REF" {
+			for _, name := range names {
+				e.columns = append(e.columns, name.(string))
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(part)) {
+			if err := e.walk(part[key]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// compile checks the SQL against the view customers, which has the columns and no rows are read of.
+func (e *expression) compile(ctx context.Context, d *duck) error {
+	sort, err := d.columnType(ctx, "SELECT "+e.inBrackets()+" FROM customers")
+	if err == nil {
+		// A condition on rows takes no aggregates and gives one value per row.
+		_, err = d.columnType(ctx, "SELECT 1 FROM customers WHERE "+e.inBrackets()+" IS NULL")
+	}
+	if err != nil {
+		if _, ok := err.(*compileError); ok {
+			return e.refuse(err)
+		}
+		return err
+	}
+	if e.values == nil && sort != bindings.TypeBoolean {
+		return e.refuse(fmt.Errorf("is of type %s, a segment must be BOOLEAN, such as: churn = 'Yes'", typeNames[sort]))
+	}
+	return nil
+}
+
+// typeNames are the types that an expression over a CSV file is likely to have.
+var typeNames = map[bindings.Type]string{
+	bindings.TypeVarchar: "VARCHAR", bindings.TypeInteger: "INTEGER", bindings.TypeBigInt: "BIGINT", bindings.TypeHugeInt: "HUGEINT",
+	bindings.TypeDouble: "DOUBLE", bindings.TypeDecimal: "DECIMAL", bindings.TypeDate: "DATE", bindings.TypeTimestamp: "TIMESTAMP",
+	bindings.TypeInterval: "INTERVAL", bindings.TypeStruct: "STRUCT", bindings.TypeList: "LIST", bindings.TypeSQLNull: "NULL",
+}
