@@ -7,6 +7,7 @@ import (
 	"github.com/sotto-dev/sotto/dp"
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/params"
 	"github.com/sotto-dev/sotto/internal/protocol"
 	"github.com/sotto-dev/sotto/internal/query"
 	"github.com/sotto-dev/sotto/internal/seal"
@@ -25,6 +26,42 @@ type Answer struct {
 	Charged   map[string]float64 // ε by which every party has charged its budget
 	Stages    []StageTime        // as the coordinator measured them
 	Hops      []Hop              // encrypted blocks on the wire
+
+	work Work
+}
+
+// Work is how many operations on blocks a question took, by its plan.
+type Work struct {
+	Params      params.Set
+	LogSlots    int // length of the vectors
+	Encryptions int // of a block, by first hops
+	Zeros       int // fresh encryptions of zero, to re-randomise
+	Encodings   int // of plaintext blocks
+	Products    int // of a ciphertext and a plaintext block
+}
+
+// Work returns how many operations on blocks the answer took.
+func (a *Answer) Work() Work { return a.work }
+
+func workOf(plan *query.Plan) Work {
+	w := Work{Params: plan.Params, LogSlots: plan.LogSlots}
+	for _, chain := range plan.Chains {
+		for i, hop := range chain.Hops {
+			blocks := plan.Blocks() * hop.Out
+			switch {
+			case i == 0:
+				w.Encryptions += blocks
+				continue
+			case i == len(chain.Hops)-1:
+				w.Zeros += plan.Cells
+			default:
+				w.Zeros += blocks
+			}
+			w.Encodings += blocks
+			w.Products += blocks
+		}
+	}
+	return w
 }
 
 // StageTime is how long a stage took.
@@ -111,7 +148,7 @@ func open(t *Ticket, response *sottov1.ResultResponse, a *agreement.Agreement) (
 	}
 	answer := &Answer{
 		Epsilon: t.query.Epsilon(), Delta: plan.Delta(), Mechanism: t.query.Mechanism, Layout: t.query.Layout, Draws: plan.Draws(),
-		Charged: map[string]float64{},
+		Charged: map[string]float64{}, work: workOf(plan),
 	}
 	for _, d := range t.query.GroupBy {
 		answer.By = append(answer.By, d.FullName())
