@@ -100,9 +100,16 @@ func (p *Party) checkDimension(name string) error {
 	return nil
 }
 
+// unspeakable are CEL's literals and operators that are spelled as words. (cel.dev, language definition, "Syntax": the
+// other reserved words may be selected by a dot.)
+var unspeakable = []string{"false", "in", "null", "true"}
+
 func checkName(name string) error {
 	if name == Member {
 		return fmt.Errorf("every party has %q, all its customers, without declaring it", Member)
+	}
+	if slices.Contains(unspeakable, name) {
+		return fmt.Errorf("the name is a word of CEL that can't follow a dot; no audience could name it")
 	}
 	return identity.CheckName(name)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/ids"
+	"github.com/sotto-dev/sotto/internal/query"
 	"github.com/sotto-dev/sotto/party/config"
 )
 
@@ -109,10 +110,12 @@ func TestRefusals(t *testing.T) {
 		{"customers_up_to: 10000", "customers_up_to: many", ":4: cannot unmarshal"},
 		{"churned:", "Churned:", `segment "Churned": name "Churned": must be`},
 		{"churned:", "member:", `segment "member": every party has "member"`},
+		{"churned:", "'in':", `segment "in": the name is a word of CEL that can't follow a dot`},
 		{"churned:", "age_band:", `dimension "age_band": a segment has that name too`},
 		{"  churned: \"churn = 'Yes'\"", "  churned: ' '", `segment "churned": no SQL`},
 		{"  churned: \"churn = 'Yes'\"\n", many(64, "  s%d: \"true\"\n"), "64 segments: must be at most 63"},
 		{"  age_band:", "  member:", `dimension "member": every party has "member"`},
+		{"  age_band:", "  'true':", `dimension "true": the name is a word of CEL`},
 		{`sql: "age_band", `, ``, `dimension "age_band": no SQL`},
 		{`["under 65", "65+"]`, `[]`, `dimension "age_band": 0 values: must be 1 to 999`},
 		{`["under 65", "65+"]`, `[` + many(1000, "%d, ") + `]`, `dimension "age_band": 1000 values: must be 1 to 999`},
@@ -168,5 +171,20 @@ func TestEdges(t *testing.T) {
 	}
 	if err := p.Check(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A declared name that CEL can't read after a dot could never be asked about; one that it can read is allowed, though
+// CEL may reserve it elsewhere.
+func TestNamesCanBeAskedAbout(t *testing.T) {
+	for _, name := range strings.Fields("as break const false for function has if in let namespace null package size true type while x") {
+		p := config.Party{
+			Name: "a", Source: config.Source{CSV: "a"}, Identity: config.Identity{Column: "id", Type: ids.Opaque}, CustomersUpTo: 1,
+			Segments: map[string]string{name: "true"},
+		}
+		_, askable := query.ParseAudience("a." + name)
+		if allowed := p.Check(); (allowed == nil) != (askable == nil) {
+			t.Errorf("segment %q: declaring gives %v, asking %v", name, allowed, askable)
+		}
 	}
 }

@@ -141,7 +141,7 @@ func (d *duck) each(ctx context.Context, sql string, f func(chunk) error) error 
 	}
 	defer bindings.DestroyPrepare(&statement)
 	var pending bindings.PendingResult
-	//lint:ignore SA1019 DuckDB has no other way yet to get rows before the last one is read
+	// Deprecated by DuckDB, which has no other way yet to hand out rows before it has read the last one.
 	state := bindings.PendingPreparedStreaming(statement, &pending)
 	defer bindings.DestroyPending(&pending)
 	if state == bindings.StateError {

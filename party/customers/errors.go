@@ -41,7 +41,8 @@ func (e *fileError) Error() string {
 var (
 	// The number comes before the line that DuckDB quotes, so the first match is its own.
 	lineNumber = regexp.MustCompile(`CSV Error on Line: (\d+)`)
-	errorClass = regexp.MustCompile(`^(?:[A-Z][A-Za-z]*)(?: [A-Za-z]+){0,3} Error`)
+	errorClass = regexp.MustCompile(`^(?:Conversion|Invalid Input|Invalid type|Mismatch Type|Out of Range|Out of Memory|` +
+		`Not implemented|Executor|IO|INTERNAL|FATAL) Error`)
 
 	// What DuckDB says after the line that it quotes, in the order in which they are looked for, and what it means.
 	fileRules = []struct{ says, rule string }{

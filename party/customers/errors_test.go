@@ -21,16 +21,18 @@ import (
 // secret stands for a customer's value in files that cannot be loaded. It must never be in an error.
 const secret = "s3cret"
 
-// checkError checks that loading fails with a fault of that kind, with words of want in it and nothing of a customer.
-func checkError(t *testing.T, name string, p *config.Party, kind fault.Kind, want string) {
+// checkError checks that loading fails with a fault of that kind, with all the words of want in it and nothing of a customer.
+func checkError(t *testing.T, name string, p *config.Party, kind fault.Kind, want ...string) {
 	t.Helper()
 	_, err := customers.Load(context.Background(), p)
 	if err == nil {
 		t.Errorf("%s: loaded", name)
 		return
 	}
-	if !fault.IsKind(err, kind) || !strings.Contains(err.Error(), want) {
-		t.Errorf("%s: error is %v (%s), want %s with %q", name, err, fault.From(err).Kind, kind, want)
+	for _, words := range want {
+		if !fault.IsKind(err, kind) || !strings.Contains(err.Error(), words) {
+			t.Errorf("%s: error is %v (%s), want %s with %q", name, err, fault.From(err).Kind, kind, words)
+		}
 	}
 	if text := fmt.Sprintf("%v %+v %s", err, err, fault.From(err).Hint); strings.Contains(text, secret) || len(text) > 2000 {
 		t.Errorf("%s: a customer's value is in the error, or it is too long: %.3000s", name, text)
@@ -41,7 +43,7 @@ func checkError(t *testing.T, name string, p *config.Party, kind fault.Kind, wan
 // never quoted.
 func TestBrokenFiles(t *testing.T) {
 	million := strings.Repeat(secret, 1_000_000/len(secret))
-	late := strings.Repeat("1,"+secret+"\n", 200_000) // so that rows were taken in before the error
+	late := strings.Repeat("1,"+secret+"\n", 100_000) // so that rows were taken in before the error
 	for name, c := range map[string]struct{ content, want string }{
 		"empty":                      {"", "is empty"},
 		"only blanks":                {" \r\n\n", "is empty"},
@@ -57,16 +59,16 @@ func TestBrokenFiles(t *testing.T) {
 		"open quote":                 {"id,v\n1,a\n2,\"" + secret + "\n3,b\n", "line 3: a quote is not closed"},
 		"open quote in the header":   {"id,\"v\n1,a\n", "line 1: broken quoting"},
 		"text after a quote":         {"id,v\n1,\"" + secret + "\"" + secret + "\n2,b\n", "line 2: a quote is not closed, or not followed by a delimiter"},
-		"late open quote":            {"id,v\n" + late + "2,\"" + secret + "\n", "line 200002: a quote is not closed"},
+		"late open quote":            {"id,v\n" + late + "2,\"" + secret + "\n", "line 100002: a quote is not closed"},
 		"too few values":             {"id,v\n1,a\n" + secret + "\n", "line 3: not as many values as the header has columns"},
 		"too many values":            {"id,v\n1,a\n" + secret + ",b,c\n", "line 3: not as many values as the header has columns"},
-		"late too many values":       {"id,v\n" + late + "2,3,4\n", "line 200002: not as many values"},
+		"late too many values":       {"id,v\n" + late + "2,3,4\n", "line 100002: not as many values"},
 		"million characters":         {"id,v\n1," + million + "\n2,b\n", "line 2: longer than 262144 bytes"},
 		"million characters of id":   {"id,v\n" + million + ",a\n", "line 2: longer than 262144 bytes"},
 		"million, quoted":            {"id,v\n1,\"" + million + "\"\n", "line 2: longer than 262144 bytes"},
 		"million, unused":            {"id,v,x\n1,a," + million + "\n", "line 2: longer than 262144 bytes"},
 		"million in the header":      {million + ",id,v\n1,2,3\n", "line 1: longer than 262144 bytes"},
-		"late million":               {"id,v\n" + late + "1," + million + "\n", "line 200002: longer than 262144 bytes"},
+		"late million":               {"id,v\n" + late + "1," + million + "\n", "line 100002: longer than 262144 bytes"},
 		"Latin-1":                    {"id,v\n1,a\n2," + secret + "\xe9\n", "line 3: not UTF-8"},
 		"Latin-1 id":                 {"id,v\n1,a\n" + secret + "\xe9,b\n", "line 3: not UTF-8"},
 		"Latin-1 header":             {"id,v,\xe9\n1,a,b\n", "line 1: not text in UTF-8"},
@@ -78,10 +80,7 @@ func TestBrokenFiles(t *testing.T) {
 	} {
 		p := partyOf(t, c.content)
 		p.Segments["s"] = "v = 'a'"
-		checkError(t, name, p, fault.Invalid, c.want)
-		if _, err := customers.Load(context.Background(), p); err != nil && !strings.Contains(err.Error(), p.Source.CSV) {
-			t.Errorf("%s: error %v does not name the file", name, err)
-		}
+		checkError(t, name, p, fault.Invalid, c.want, "source "+p.Source.CSV)
 	}
 }
 
@@ -162,8 +161,7 @@ func TestRefusedSQL(t *testing.T) {
 	} {
 		p := partyOf(t, "id,v,n\n"+secret+","+secret+",1\n"+secret+"2,b,2\n")
 		p.Segments["loyal"] = sql
-		checkError(t, sql, p, fault.Invalid, want)
-		checkError(t, sql, p, fault.Invalid, `segment "loyal": SQL`)
+		checkError(t, sql, p, fault.Invalid, want, `segment "loyal": SQL`)
 	}
 	p := partyOf(t, "id,v\n1,"+secret+"\n")
 	p.Dimensions["tier"] = config.Dimension{SQL: "w", Values: []string{"a"}}
@@ -174,18 +172,15 @@ func TestRefusedSQL(t *testing.T) {
 func TestFailingSQL(t *testing.T) {
 	late := strings.Repeat("1,1,2024-01-01\n", 50_000)
 	for sql, class := range map[string]string{
-		"CAST(v AS INTEGER) > 3":              "Conversion Error",
-		"CAST(v AS DATE) > DATE '2024-01-01'": "Conversion Error",
-		"error(v)":                            "Error",
+		"CAST(v AS INTEGER) > 3":                              "Conversion Error",
+		"CAST(v AS DATE) > DATE '2024-01-01'":                 "Conversion Error",
+		"error(v) IS NULL":                                    "Invalid Input Error",
 		"strptime(v, '%Y') > TIMESTAMP '2024-01-01 00:00:00'": "Invalid Input Error",
 		"CAST(concat('2', v) AS BIGINT) > 1":                  "Conversion Error",
 	} {
 		p := partyOf(t, "id,v,d\n"+late+secret+","+secret+",2024-01-01\n")
 		p.Segments = map[string]string{"fine": "d IS NULL", "loyal": sql, "zero": "true"}
-		checkError(t, sql, p, fault.Invalid, fmt.Sprintf("segment \"loyal\": SQL %q: ", sql))
-		if sql != "error(v)" {
-			checkError(t, sql, p, fault.Invalid, "fails on some row: "+class)
-		}
+		checkError(t, sql, p, fault.Invalid, fmt.Sprintf("segment \"loyal\": SQL %q: fails on some row: %s", sql, class))
 	}
 	p := partyOf(t, "id,v\n1,2\n2,"+secret+"\n")
 	p.Dimensions["tier"] = config.Dimension{SQL: "CAST(v AS INTEGER) + 1", Values: []string{"3"}}
@@ -202,15 +197,16 @@ func TestChecksTheDeclaration(t *testing.T) {
 	checkError(t, "type", p, fault.Invalid, `identity type "name"`)
 }
 
-// The end of the context ends the load, before it starts and in the middle of a statement that would run for hours.
+// The end of the context ends the load, before it starts and in the middle of a statement that takes long.
 func TestCancel(t *testing.T) {
-	p := partyOf(t, "id,n\n"+strings.Repeat("1,2\n", 1000))
+	p := partyOf(t, "id,n\n"+strings.Repeat("1,2\n", 100_000))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := customers.Load(ctx, p); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v, want context.Canceled", err)
 	}
-	p.Segments["slow"] = "list_sum(list_transform(range(n, 100000000), x -> sin(x + n))) > 0"
+	// About half a minute of work, of which DuckDB does some hundredths of a second at a time.
+	p.Segments["slow"] = "levenshtein(repeat('ab', 100 + n), repeat('ba', 100 + n)) > 0"
 	ctx, cancel = context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if _, err := customers.Load(ctx, p); !errors.Is(err, context.DeadlineExceeded) {

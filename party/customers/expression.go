@@ -3,6 +3,7 @@ package customers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -145,21 +146,22 @@ func (e *expression) walk(part any) error {
 	return nil
 }
 
-// compile checks the SQL against the view customers, which has the columns and no rows are read of.
+// compile checks the SQL against the columns of the view customers. No row is read.
 func (e *expression) compile(ctx context.Context, d *duck) error {
-	sort, err := d.columnType(ctx, "SELECT "+e.inBrackets()+" FROM customers")
+	result, err := d.columnType(ctx, "SELECT "+e.inBrackets()+" FROM customers")
 	if err == nil {
 		// A condition on rows takes no aggregates and gives one value per row.
 		_, err = d.columnType(ctx, "SELECT 1 FROM customers WHERE "+e.inBrackets()+" IS NULL")
 	}
 	if err != nil {
-		if _, ok := err.(*compileError); ok {
-			return e.refuse(err)
+		var refusal *compileError
+		if errors.As(err, &refusal) {
+			return e.refuse(refusal)
 		}
 		return err
 	}
-	if e.values == nil && sort != bindings.TypeBoolean {
-		return e.refuse(fmt.Errorf("is of type %s, a segment must be BOOLEAN, such as: churn = 'Yes'", typeNames[sort]))
+	if e.values == nil && result != bindings.TypeBoolean {
+		return e.refuse(fmt.Errorf("is of type %s, a segment must be BOOLEAN, such as: churn = 'Yes'", typeNames[result]))
 	}
 	return nil
 }

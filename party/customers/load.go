@@ -30,12 +30,11 @@ func Load(ctx context.Context, p *config.Party) (*Snapshot, error) {
 	if ctxErr := ctx.Err(); ctxErr != nil {
 		return nil, fmt.Errorf("load the customers of %s: %w", p.Name, ctxErr)
 	}
-	kind := fault.Internal
 	var typed *fault.Error
-	if errors.As(err, &typed) {
-		kind = typed.Kind
+	if !errors.As(err, &typed) {
+		typed = fault.New(fault.Internal, "%s", err)
 	}
-	return nil, fault.New(kind, "load the customers of %s: %s", p.Name, err)
+	return nil, fault.New(typed.Kind, "load the customers of %s: %s", p.Name, err).WithHint(typed.Hint)
 }
 
 func load(ctx context.Context, p *config.Party) (*Snapshot, error) {
@@ -56,10 +55,18 @@ func load(ctx context.Context, p *config.Party) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	if after, err := os.Stat(s.path); err != nil || !after.ModTime().Equal(before.ModTime()) || after.Size() != before.Size() {
-		return nil, fault.New(fault.Invalid, "source %s: changed while it was read", p.Source.CSV)
+	if changed(s.path, before) {
+		return nil, fault.New(fault.Invalid, "source %s: changed while it was read", p.Source.CSV).
+			WithHint("write a new file and rename it over the old one")
 	}
 	return snapshot, nil
+}
+
+// changed reports whether the file at path is not the one that it was before, or was written to since. It is read two or
+// three times, so that a snapshot of a file that changes could be of no version of it.
+func changed(path string, before fs.FileInfo) bool {
+	after, err := os.Stat(path)
+	return err != nil || !os.SameFile(before, after) || !after.ModTime().Equal(before.ModTime()) || after.Size() != before.Size()
 }
 
 // open looks at the file and its header.
@@ -115,7 +122,9 @@ func (l *loading) run(ctx context.Context) (*Snapshot, error) {
 				if err := l.checkUnique(name); err != nil {
 					return nil, l.explain(ctx, err)
 				}
-				l.name(i)
+				if l.bareColumn(e) < 0 {
+					l.name(i)
+				}
 			}
 		}
 	}
@@ -193,9 +202,9 @@ func (l *loading) query() string {
 	return fmt.Sprintf("SELECT %s FROM (SELECT %s FROM %s) AS customers", outer, inner, l.scan())
 }
 
-// bareColumn returns the column that a dimension is, without any SQL around it, or -1.
+// bareColumn returns the column that a dimension is, without any SQL around it, or -1. Its type does not matter.
 func (l *loading) bareColumn(e *expression) int {
-	if !e.bare {
+	if e.values == nil || !e.bare {
 		return -1
 	}
 	return l.find(e.columns[0])

@@ -112,6 +112,7 @@ func TestDialects(t *testing.T) {
 		"twice the same, unnamed": "id,x,v,x,\n1,,a,,\n2,,b,,\n",
 		"quoted delimiter":        "id,x,v\n1,\"x,y\",a\n2,\"x\ny\",b\n",
 		"space before a quote":    "id,x,v\n1, \"x,y\",a\n2,,b\n",
+		"line end in a column":    "id,\"a\nb\",v\n1,,a\n2,,b\n",
 		"odd column":              "id,\"it's \"\"odd\"\"\",v\n1,,a\n2,,b\n",
 	} {
 		p := partyOf(t, content)
