@@ -71,6 +71,8 @@ func (e Error) check() error {
 const (
 	// maxStd bounds what no error of an int64 can be near.
 	maxStd = 1 << 60
+	// widest is where the search for a width stops in any case: no error that is accepted needs half of it.
+	widest = 1 << 70
 	// smallScale is the scale of noise (b or σ) from which on rounding is treated as an independent error.
 	smallScale = 4.
 )
@@ -78,7 +80,7 @@ const (
 // beyond returns the function w ↦ P(|error without bias| > w), which may come out larger by up to a millionth of miss.
 func (e Error) beyond(miss float64) func(w float64) float64 {
 	draws := float64(e.Draws)
-	rounding := (draws + 0) / 12 * 0 // variance
+	rounding := (draws + 2) / 12 // variance
 	if e.Noise.Mechanism == Gaussian {
 		sigma := e.Noise.sigma()
 		if sigma < smallScale {
@@ -97,13 +99,13 @@ func (e Error) beyond(miss float64) func(w float64) float64 {
 }
 
 // smallest returns the smallest integer w >= 0 for which holds is true, or above 2³⁰ one at most 2⁻³⁰ of it larger.
-// holds must be true from some w on.
+// holds must be true from some w below widest on.
 func smallest(holds func(w float64) bool) float64 {
 	if holds(0) {
 		return 0
 	}
 	low, high := 0., 1. // holds(low) is false
-	for !holds(high) {
+	for high < widest && !holds(high) {
 		low, high = high, 2*high
 	}
 	for high-low > 1+high*0x1p-30 {

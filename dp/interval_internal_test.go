@@ -71,9 +71,10 @@ func TestLaplaceSumAbove(t *testing.T) {
 }
 
 // Guards coverage where the two ways of computing it meet: for noise just above the smallest scale for which rounding is
-// an independent error, the width covers by the exact distribution on the integers as well, and one unit less wouldn't,
-// or only just.
+// an independent error, the width covers by the exact distribution on the integers as well; two units less never would,
+// and one unit less in less than one case in twenty.
 func TestHalfWidthCoversByTheExactDistribution(t *testing.T) {
+	widths, generous := 0, 0
 	for _, scale := range []float64{4.001, 5, 12} {
 		for _, mechanism := range []Mechanism{Laplace, Gaussian} {
 			n := noiseOfScale(mechanism, scale)
@@ -93,13 +94,17 @@ func TestHalfWidthCoversByTheExactDistribution(t *testing.T) {
 						if got := exact(w - 2); w >= 2 && got < miss {
 							t.Errorf("%s: %v is enough", name, w-2)
 						}
-						if w > 1000 {
-							t.Errorf("%s: %v", name, w)
+						widths++
+						if w >= 1 && exact(w-1) < miss {
+							generous++
 						}
 					}
 				}
 			}
 		}
+	}
+	if t.Logf("%d of %d widths could be a unit less", generous, widths); generous > widths/20 {
+		t.Errorf("%d of %d widths could be a unit less", generous, widths)
 	}
 }
 

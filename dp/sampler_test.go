@@ -29,13 +29,14 @@ var sampled = []struct {
 	{"gaussian σ 10^4", dp.Noise{dp.Gaussian, 1, 1e-9, 2000}},
 }
 
-// Guards the distribution of the noise itself, as it is released: Pearson's χ² of the draws on 16 to 24 classes of
-// about equal probability, against the exact distribution. Then the same draws are held against a scale that is off by
-// 5 % (2 % in the long run) in either direction, which must be noticed: the test has teeth.
+// Guards the distribution of the noise itself, as it is released: Pearson's χ² of the draws on up to 24 classes of about
+// equal probability (the integers allow 3 where noise is smallest), against the exact distribution. Then the same draws
+// are held against a scale that is off by 5 % (2 % in the long run) in either direction, which must be noticed: the test
+// has teeth.
 //
 // False-alarm rate: P(χ²_d >= d + 2√(dx) + 2x) <= e^−x (Laurent and Massart 2000, lemma 1), with x = 18 that is 10⁻⁷·⁸
-// per test. A wrong scale goes unnoticed with less: the statistic's mean is above d + 400 then, ten standard
-// deviations beyond the threshold.
+// per test. A wrong scale goes unnoticed with less than 10⁻⁹: the statistic's mean is then above d + 280, six or more
+// standard deviations beyond the threshold.
 func TestDrawsFollowTheDistribution(t *testing.T) {
 	for _, c := range sampled {
 		t.Run(c.name, func(t *testing.T) {
