@@ -3,6 +3,7 @@ package dp_test
 import (
 	"flag"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/differential-privacy/go/v3/noise"
@@ -23,7 +24,18 @@ func TestLibraryWritesNoLogFiles(t *testing.T) {
 	if len(files) > 0 {
 		t.Errorf("%d files were written, such as %s", len(files), files[0].Name())
 	}
-	if toStderr := flag.Lookup("logtostderr"); toStderr == nil || toStderr.Value.String() != "true" {
-		t.Errorf("flag logtostderr is %v", toStderr)
+}
+
+// Guards programs that use the SDK: all of glog's flags are gone from the command line, so that they can have a flag
+// "v" of their own, and no others are.
+func TestLibraryLeavesNoFlags(t *testing.T) {
+	flag.VisitAll(func(f *flag.Flag) {
+		if !strings.HasPrefix(f.Name, "test.") && !strings.HasPrefix(f.Name, "rapid.") {
+			t.Errorf("flag %s is on the command line", f.Name)
+		}
+	})
+	flag.Bool("v", false, "a program's own")
+	if flag.Lookup("test.run") == nil {
+		t.Error("the flags of package testing are gone")
 	}
 }
