@@ -111,6 +111,13 @@ func (n *Node) descriptor() *protocol.Descriptor {
 	}
 }
 
+// Sessions returns how many sessions are under way.
+func (n *Node) Sessions() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.sessions)
+}
+
 // Close ends all sessions.
 func (n *Node) Close() {
 	n.mu.Lock()
@@ -152,9 +159,11 @@ func (n *Node) end(s *session) error {
 
 // Forget ends a session.
 func (n *Node) Forget(_ context.Context, r *sottov1.ForgetRequest) (*sottov1.ForgetResponse, error) {
+	n.preparing.Lock() // a session that is being prepared is waited for
 	s, err := n.find(r.GetSession())
+	n.preparing.Unlock()
 	if err != nil {
-		return &sottov1.ForgetResponse{}, nil //nolint:nilerr // what is not known is forgotten
+		return &sottov1.ForgetResponse{}, nil // what is not known is forgotten
 	}
 	return &sottov1.ForgetResponse{}, n.end(s)
 }

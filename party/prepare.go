@@ -28,6 +28,9 @@ func (n *Node) Prepare(ctx context.Context, r *sottov1.PrepareRequest) (*sottov1
 	}
 	n.preparing.Lock()
 	defer n.preparing.Unlock()
+	if err := ctx.Err(); err != nil { // the caller gave up while this waited, and may have asked to forget the session already
+		return nil, err
+	}
 	if s, err := n.find(id[:]); err == nil {
 		if !bytes.Equal(s.query, r.GetQuery().GetBody()) {
 			return nil, fault.New(fault.Protocol, "the session was prepared for another question")
@@ -80,7 +83,6 @@ func (n *Node) check(signed *sottov1.Signed) (*query.Query, *query.Plan, error) 
 	}
 	return q, plan, n.checkLimits(q)
 }
-
 
 // checkNames compares what the question says about this party with what the party declares.
 func (n *Node) checkNames(q *query.Query, plan *query.Plan) error {

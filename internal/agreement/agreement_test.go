@@ -193,7 +193,8 @@ func TestWriteAndLoad(t *testing.T) {
 }
 
 func drawAgreement(t *rapid.T) *agreement.Agreement {
-	name := rapid.StringMatching(`[a-z][a-z0-9_]{0,62}`).Filter(func(s string) bool { return s != "coordinator" })
+	name := rapid.StringMatching(`[a-z][a-z0-9_]{0,62}`).
+		Filter(func(s string) bool { return s != "coordinator" && !slices.Contains(celWords, s) })
 	names := rapid.SliceOfNDistinct(name, 3, 10, rapid.ID).Draw(t, "names")
 	per := rapid.Int64Range(1, 20_000_000).Draw(t, "epsilon_per_query")
 	a := &agreement.Agreement{

@@ -5,14 +5,16 @@ import (
 	"math"
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/identity"
 )
 
-// Check returns what is wrong with the agreement first, as a fault.Invalid: it must name 2 to 16 parties; all names, the
-// coordinator's included, and all keys must differ; addresses must be host:port; limits must be above 0 and fit together.
+// Check returns what is wrong with the agreement first, as a fault.Invalid: it must name 2 to 16 parties, none of them by a
+// reserved word of CEL; all names, the coordinator's included, and all keys must differ; addresses must be host:port; limits
+// must be above 0 and fit together.
 func (a *Agreement) Check() error {
 	if err := identity.CheckName(a.Collaboration); err != nil {
 		return wrong("collaboration", err)
@@ -32,6 +34,13 @@ func (a *Agreement) Check() error {
 	return a.checkLayouts()
 }
 
+// reserved are the words that can't begin party.segment in an audience. (cel.dev, language definition, "Syntax":
+// RESERVED, and the literals and operators that are spelled as words.)
+var reserved = []string{
+	"as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop", "namespace",
+	"null", "package", "return", "true", "var", "void", "while",
+}
+
 // member is one line of the agreement that has a key.
 type member struct {
 	where, name string
@@ -47,6 +56,9 @@ func (a *Agreement) checkMembers() error {
 		where := fmt.Sprintf("party %d (%.80q)", i+1, party.Name)
 		if err := checkAddress(party.Address); err != nil {
 			return wrong(where, err)
+		}
+		if slices.Contains(reserved, party.Name) {
+			return fault.New(fault.Invalid, "%s: the name is a reserved word of CEL; no audience could name the party", where)
 		}
 		members = append(members, member{where: where, name: party.Name, key: party.Key})
 	}

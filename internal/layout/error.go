@@ -33,8 +33,8 @@ func LogSlots(precision string, largest int64) (int, error) {
 	return size, nil
 }
 
-// Clip returns the smallest bound c on a slot for which [ClipBias] at the load of the largest party stays below 0.1 %:
-// 1 up to a load of 1/512, 2 up to 1/16, 3 up to 1/4. Comparing integers, all parties agree on it.
+// Clip returns the bound c on a slot by the load of the largest party: 1 up to a load of 1/512, 2 up to 1/16, 3 up to 1/4.
+// At each of these it is the smallest for which [ClipBias] is below 0.1 %. Comparing integers, all parties agree on it.
 func Clip(largest int64, logSlots int) (int, error) {
 	for clip, perPerson := range []int64{512, 16, 4} {
 		if largest*perPerson <= 1<<logSlots {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -50,16 +51,30 @@ func ParseAudience(text string) (*Expr, error) {
 	if len(text) > MaxAudience {
 		return nil, fault.New(fault.Invalid, "audience has %d bytes, at most %d", len(text), MaxAudience)
 	}
+	if !utf8.ValidString(text) {
+		return nil, fault.New(fault.Invalid, "audience is not UTF-8")
+	}
 	env, err := celEnvironment()
 	if err != nil {
 		return nil, fault.New(fault.Internal, "set up CEL").Wrap(err)
 	}
 	parsed, issues := env.Parse(text)
 	if issues != nil && issues.Err() != nil {
-		return nil, fault.New(fault.Invalid, "audience: %v", issues.Err())
+		return nil, syntaxError(issues.Errors())
 	}
 	w := walker{parsed.NativeRep().SourceInfo()}
 	return w.boolean(parsed.NativeRep().Expr())
+}
+
+// syntaxError reports the first error that has a position: CEL finds up to a hundred, and quotes the text with each.
+func syntaxError(found []*cel.Error) error {
+	at := slices.IndexFunc(found, func(e *cel.Error) bool { return e.Location.Line() > 0 })
+	if at < 0 { // only CEL's limits on recursion have none
+		return fault.New(fault.Invalid, "audience is nested too deeply").WithHint("write a longer list of && or || without parentheses")
+	}
+	what, _, _ := strings.Cut(strings.TrimPrefix(found[at].Message, "Syntax error: "), " expecting ")
+	return fault.New(fault.Invalid, "audience, line %d column %d: not CEL: %.200s", found[at].Location.Line(), found[at].Location.Column()+1, what).
+		WithHint(`write party.segment or party.dimension == "value", combined by &&, || and !`)
 }
 
 type walker struct{ source *ast.SourceInfo }
@@ -100,6 +115,12 @@ func (w walker) boolean(e ast.Expr) (*Expr, error) {
 }
 
 func operatorName(function string) string {
+	switch function {
+	case operators.Conditional:
+		return "operator ?:"
+	case operators.Index:
+		return "operator []"
+	}
 	if name, ok := operators.FindReverse(function); ok && name != "" {
 		return "operator " + name
 	}

@@ -36,7 +36,7 @@ func (d Declared) check(l *Expr) error {
 		}
 		if dimension {
 			return fault.New(fault.Invalid, "%s.%s is a dimension, not a segment", d.Party, l.Name).
-				WithHint(`compare it with a value, such as ` + d.Party + "." + l.Name + ` == "` + values[0] + `"`)
+				WithHint(`compare it with a value, such as ` + d.Party + "." + l.Name + ` == "` + append(slices.Clone(values), Unknown)[0] + `"`)
 		}
 		return fault.New(fault.Unknown, "%s has no segment %q", d.Party, l.Name).WithHint("it has " + list(append([]string{"member"}, d.Segments...)))
 	case In:

@@ -139,7 +139,7 @@ func (l *Lab) start(ctx, running context.Context, f *File, logger *slog.Logger) 
 func (l *Lab) party(ctx context.Context, a *agreement.Agreement, p *config.Party, key *identity.Key) (party.Options, error) {
 	snapshot, err := customers.Load(ctx, p)
 	if err != nil {
-		return party.Options{}, fault.From(err).WithParty(p.Name)
+		return party.Options{}, err // names the party
 	}
 	path := filepath.Join(l.dir, p.Name+".ledger")
 	if err := ledger.Create(path); err != nil {

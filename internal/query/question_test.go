@@ -1,0 +1,60 @@
+package query_test
+
+import (
+	"crypto/sha256"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sotto-dev/sotto/internal/agreement"
+	"github.com/sotto-dev/sotto/internal/identity"
+	"github.com/sotto-dev/sotto/internal/query"
+)
+
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// agreed is an agreement among parties a to j.
+func agreed() *agreement.Agreement {
+	key := func(name string) identity.PublicKey { return sha256.Sum256([]byte(name)) }
+	a := &agreement.Agreement{
+		Collaboration: "loyalty",
+		Coordinator:   agreement.Coordinator{Address: "c:1", Key: key("coordinator")},
+		Analysts:      []agreement.Analyst{{Name: "marketing", Key: key("marketing")}},
+		Limits:        agreement.Limits{EpsilonPerQuery: 2_000_000, EpsilonTotal: 10_000_000, DeltaPerQuery: 1e-6},
+		Noise:         agreement.NoiseEveryone,
+		Layouts:       []string{agreement.LayoutHashed},
+	}
+	for _, name := range strings.Split("abcdefghij", "") {
+		a.Parties = append(a.Parties, agreement.Party{Name: name, Address: "p:1", Key: key(name)})
+	}
+	return a
+}
+
+// question is one that the agreement allows, about all members of parties with so many customers each: "a", "b", ….
+func question(customersUpTo ...int64) *query.Query {
+	q := &query.Query{
+		Collaboration: "loyalty", Agreement: agreed().Hash(), Analyst: "marketing", Purpose: "planning", Measure: "count",
+		Layout: "hashed", Precision: "low", Noise: "everyone", Mechanism: "laplace", MicroEpsilon: 1_000_000,
+		Recipient: []byte("a key"), Nonce: [16]byte{1}, Expires: now.Add(time.Hour).Unix(),
+	}
+	var members []string
+	for i, customers := range customersUpTo {
+		name := string(rune('a' + i))
+		q.Participants = append(q.Participants, query.Participant{Party: name, IdentityType: "email", CustomersUpTo: customers})
+		members = append(members, name+".member")
+	}
+	q.Audience = strings.Join(members, " && ")
+	return q
+}
+
+// by groups the question by a dimension "party.name" with the first so many values of v0, v1, ….
+func by(q *query.Query, fullName string, values int) *query.Query {
+	party, name, _ := strings.Cut(fullName, ".")
+	d := query.Dimension{Party: party, Name: name}
+	for i := range values {
+		d.Values = append(d.Values, "v"+string(rune('0'+i)))
+	}
+	changed := *q
+	changed.GroupBy = append(slices.Clone(q.GroupBy), d)
+	return &changed
+}
