@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -60,10 +61,13 @@ type relay struct {
 }
 
 func (r *relay) run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
 	r.receiving = make([]atomic.Bool, len(r.hops))
 	r.bytes = make([]uint64, len(r.hops))
 	r.handOvers = make([]*sottov1.Signed, len(r.hops))
+	// The first that fails ends all streams, for the others would wait for it.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
 	for _, hop := range r.hops {
 		stream, err := r.start(ctx, hop.Party)
 		if err != nil {
@@ -71,14 +75,19 @@ func (r *relay) run(ctx context.Context) error {
 		}
 		r.streams = append(r.streams, stream)
 	}
-	finished := make(chan struct{})
-	pumps, pumping := errgroup.WithContext(ctx)
+	var pumps sync.WaitGroup
+	pumps.Add(len(r.hops))
 	for i := range r.hops {
-		pumps.Go(func() error { return r.pump(pumping, i) })
+		g.Go(func() error {
+			defer pumps.Done()
+			return r.pump(ctx, i)
+		})
 	}
+	finished := make(chan struct{})
 	g.Go(func() error {
-		defer close(finished)
-		return pumps.Wait()
+		pumps.Wait()
+		close(finished)
+		return nil
 	})
 	g.Go(func() error { return r.watch(ctx, finished) })
 	if err := g.Wait(); err != nil {
@@ -131,6 +140,8 @@ func (r *relay) pump(ctx context.Context, i int) error {
 			err = r.block(i, m.Block)
 		case *sottov1.ContributeResponse_HandOver:
 			return at(name, r.handOver(i, m.HandOver))
+		default:
+			err = fault.New(fault.Protocol, "there is an empty message among the blocks")
 		}
 		if err != nil {
 			return at(name, err)

@@ -46,9 +46,14 @@ func Serve(ctx context.Context, o Options, listener net.Listener) error {
 		_ = listener.Close()
 		return err
 	}
+	return node.Serve(ctx, listener)
+}
+
+// Serve is the function of that name for a node at hand. The options come after those that every server has.
+func (n *Node) Serve(ctx context.Context, listener net.Listener, options ...grpc.ServerOption) error {
 	allowed := func(key identity.PublicKey) bool {
-		_, analyst := o.Agreement.AnalystByKey(key)
-		return analyst || key == o.Key.Public()
+		_, analyst := n.Agreement.AnalystByKey(key)
+		return analyst || key == n.Key.Public()
 	}
-	return rpc.Serve(ctx, listener, o.Key.ServerTLS(allowed), o.Logger, node.Register, node.Close)
+	return rpc.Serve(ctx, listener, n.Key.ServerTLS(allowed), n.Logger, n.Register, n.Close, options...)
 }

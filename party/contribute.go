@@ -50,9 +50,12 @@ func (n *Node) Contribute(stream contributeStream) error {
 	return nil
 }
 
-// abort ends a session that failed, and returns why it did.
+// abort ends a session that failed, and returns why it did: what ended it first, if it had ended already.
 func (n *Node) abort(s *session, err error) error {
-	if ended := n.end(s); ended != nil {
+	if s.ctx.Err() != nil {
+		err = context.Cause(s.ctx)
+	}
+	if ended := n.end(s, err); ended != nil {
 		return fault.From(err).Wrap(errors.Join(err, ended))
 	}
 	return err
@@ -151,22 +154,22 @@ func (h *hop) run(ctx context.Context, stream contributeStream) error {
 	total := h.Plan.Blocks() * perBlock
 	job := -1
 	err := pipeline.Ordered(ctx, len(h.workers),
-		func(context.Context) (incoming, bool, error) {
+		func(ctx context.Context) (incoming, bool, error) {
 			if job++; job == total {
 				return incoming{}, false, nil
 			}
 			i := incoming{block: job / perBlock, branch: job % perBlock}
 			var err error
 			if h.index > 0 {
-				i.bytes, err = h.receive(stream)
+				i.bytes, err = h.receive(ctx, stream)
 			}
 			return i, true, err
 		},
 		func(worker int, i incoming) ([]*[]byte, error) { return h.work(h.workers[worker], i) },
-		func(_ context.Context, blocks []*[]byte) error {
+		func(ctx context.Context, blocks []*[]byte) error {
 			for _, b := range blocks {
 				h.out.Add(*b)
-				if err := stream.Send(&sottov1.ContributeResponse{Message: &sottov1.ContributeResponse_Block{Block: *b}}); err != nil {
+				if err := send(ctx, stream, &sottov1.ContributeResponse{Message: &sottov1.ContributeResponse_Block{Block: *b}}); err != nil {
 					return err
 				}
 				h.buffers.Put(b)
@@ -177,11 +180,16 @@ func (h *hop) run(ctx context.Context, stream contributeStream) error {
 		return err
 	}
 	if h.index > 0 {
-		if err := h.checkReceived(stream); err != nil {
+		if err := h.checkReceived(ctx, stream); err != nil {
 			return err
 		}
 	}
-	return h.handOver(stream)
+	return h.handOver(ctx, stream)
+}
+
+func send(ctx context.Context, stream contributeStream, m *sottov1.ContributeResponse) error {
+	_, err := until(ctx, func() (struct{}, error) { return struct{}{}, stream.Send(m) })
+	return err
 }
 
 // incoming is one unit of work: a block, for one combination of the groups of the hops before.
@@ -191,8 +199,8 @@ type incoming struct {
 }
 
 // receive reads the next block of the hop before.
-func (h *hop) receive(stream contributeStream) ([]byte, error) {
-	m, err := stream.Recv()
+func (h *hop) receive(ctx context.Context, stream contributeStream) ([]byte, error) {
+	m, err := until(ctx, stream.Recv)
 	if err != nil {
 		if errors.Is(err, io.EOF) {
 			err = fault.New(fault.Protocol, "the stream of %s ended early", h.hops[h.index-1].Party)
@@ -249,8 +257,8 @@ func (h *hop) work(w *worker, i incoming) ([]*[]byte, error) {
 }
 
 // checkReceived compares what arrived with what the hop before signed that it sent.
-func (h *hop) checkReceived(stream contributeStream) error {
-	m, err := stream.Recv()
+func (h *hop) checkReceived(ctx context.Context, stream contributeStream) error {
+	m, err := until(ctx, stream.Recv)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
@@ -265,7 +273,7 @@ func (h *hop) checkReceived(stream contributeStream) error {
 }
 
 // handOver signs what came in and what went out; the last hop sends the results first, re-randomised.
-func (h *hop) handOver(stream contributeStream) error {
+func (h *hop) handOver(ctx context.Context, stream contributeStream) error {
 	body := &protocol.HandOver{
 		Transcript: h.Transcript, PublicKey: h.joint.PublicHash, Party: h.node.config.Name, Chain: int64(h.chain), Hop: int64(h.index),
 	}
@@ -281,7 +289,7 @@ func (h *hop) handOver(stream contributeStream) error {
 		}
 		c0, c1 := h.Ring().Output(r.sum)
 		body.Cells = append(body.Cells, protocol.Cell{C1: sha256.Sum256(c1), C0: h.Plan.Params.AppendScalar(nil, c0)})
-		if err := stream.Send(&sottov1.ContributeResponse{Message: &sottov1.ContributeResponse_Block{Block: c1}}); err != nil {
+		if err := send(ctx, stream, &sottov1.ContributeResponse{Message: &sottov1.ContributeResponse_Block{Block: c1}}); err != nil {
 			return err
 		}
 	}
@@ -289,5 +297,5 @@ func (h *hop) handOver(stream contributeStream) error {
 	h.mu.Lock()
 	h.handOvers[h.chain] = signed
 	h.mu.Unlock()
-	return stream.Send(&sottov1.ContributeResponse{Message: &sottov1.ContributeResponse_HandOver{HandOver: signed}})
+	return send(ctx, stream, &sottov1.ContributeResponse{Message: &sottov1.ContributeResponse_HandOver{HandOver: signed}})
 }

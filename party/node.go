@@ -51,9 +51,11 @@ type session struct {
 	query    []byte // the signed question's bytes
 	charge   keyholder.Charge
 	snapshot *customers.Snapshot
+	// connection is the one that the session was prepared over; nil if nobody told connections apart.
+	connection any
 
-	ctx    context.Context // ends with the session, and with it all its streams
-	cancel context.CancelFunc
+	ctx    context.Context // ends with the session, and with it all its streams; its cause says why
+	cancel context.CancelCauseFunc
 	expiry *time.Timer
 
 	mu        sync.Mutex
@@ -120,14 +122,22 @@ func (n *Node) Sessions() int {
 
 // Close ends all sessions.
 func (n *Node) Close() {
+	n.endWhere(func(*session) bool { return true }, fault.New(fault.Unavailable, "the node is shutting down"))
+}
+
+func (n *Node) endWhere(ends func(*session) bool, why error) {
+	n.preparing.Lock() // those that are being prepared are waited for
+	defer n.preparing.Unlock()
 	n.mu.Lock()
-	open := make([]*session, 0, len(n.sessions))
+	var ending []*session
 	for _, s := range n.sessions {
-		open = append(open, s)
+		if ends(s) {
+			ending = append(ending, s)
+		}
 	}
 	n.mu.Unlock()
-	for _, s := range open {
-		_ = n.end(s) // a reservation that can't be given back now lapses at the next start
+	for _, s := range ending {
+		_ = n.end(s, why) // a reservation that can't be given back now lapses at the next start
 	}
 }
 
@@ -141,20 +151,42 @@ func (n *Node) find(id []byte) (*session, error) {
 	defer n.mu.Unlock()
 	s, ok := n.sessions[key]
 	if !ok {
-		return nil, fault.New(fault.Protocol, "the session is not under way here: it ended, or the node was restarted")
+		return nil, fault.New(fault.Unavailable, "the session is not under way here: it ended, or the node was restarted").WithHint("ask again")
 	}
 	return s, nil
 }
 
-// end forgets a session: its streams stop, its secrets are erased, and its reservation lapses unless it was released.
-func (n *Node) end(s *session) error {
-	s.cancel()
+// end forgets a session: its streams stop, for the reason why (nil if it is done), its secrets are erased, and its
+// reservation lapses unless it was released.
+func (n *Node) end(s *session, why error) error {
+	s.cancel(why)
 	s.expiry.Stop()
 	s.Erase()
 	n.mu.Lock()
 	delete(n.sessions, s.id)
 	n.mu.Unlock()
 	return n.ledger.Lapse(s.id)
+}
+
+// until runs a call that may wait for a stream's peer until it returns, or until ctx ends. A call that is left behind comes
+// back when the handler has returned, for only then does gRPC end a stream.
+func until[R any](ctx context.Context, call func() (R, error)) (R, error) {
+	type outcome struct {
+		result R
+		err    error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		result, err := call()
+		done <- outcome{result, err}
+	}()
+	select {
+	case o := <-done:
+		return o.result, o.err
+	case <-ctx.Done():
+		var none R
+		return none, context.Cause(ctx)
+	}
 }
 
 // Forget ends a session.
@@ -165,5 +197,5 @@ func (n *Node) Forget(_ context.Context, r *sottov1.ForgetRequest) (*sottov1.For
 	if err != nil {
 		return &sottov1.ForgetResponse{}, nil // what is not known is forgotten
 	}
-	return &sottov1.ForgetResponse{}, n.end(s)
+	return &sottov1.ForgetResponse{}, n.end(s, fault.New(fault.Cancelled, "the coordinator ended the session"))
 }

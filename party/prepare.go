@@ -50,15 +50,21 @@ func (n *Node) Prepare(ctx context.Context, r *sottov1.PrepareRequest) (*sottov1
 		return nil, fault.New(fault.Internal, "prepare").Wrap(errors.Join(err, n.ledger.Lapse(id)))
 	}
 	s := &session{
-		Session: prepared, id: id, query: r.GetQuery().GetBody(), snapshot: n.customers,
+		Session: prepared, id: id, query: r.GetQuery().GetBody(), snapshot: n.customers, connection: ctx.Value(connectionKey{}),
 		charge: keyholder.Charge{MicroEpsilon: agreement.MicroEpsilon(q.MicroEpsilon), Delta: plan.Delta()},
 		begun:  map[int]bool{}, handOvers: map[int]*sottov1.Signed{},
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.expiry = time.AfterFunc(sessionLifetime, func() { _ = n.end(s) })
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.expiry = time.AfterFunc(sessionLifetime, func() {
+		_ = n.end(s, fault.New(fault.Expired, "the session took longer than %s", sessionLifetime))
+	})
 	n.mu.Lock()
 	n.sessions[id] = s
 	n.mu.Unlock()
+	// A coordinator that gave up meanwhile may have said so before there was anything to forget.
+	if ctx.Err() != nil {
+		return nil, n.abort(s, ctx.Err())
+	}
 	return &sottov1.PrepareResponse{Commitment: s.Commitment()}, nil
 }
 

@@ -27,8 +27,12 @@ func (n *Node) Release(stream grpc.ClientStreamingServer[sottov1.ReleaseRequest,
 	if err != nil {
 		return err
 	}
-	if stored, err := n.stored(stream.Context(), id); stored != nil || err != nil {
-		return errors.Join(err, stream.SendAndClose(&sottov1.ReleaseResponse{Release: stored}))
+	stored, err := n.stored(stream.Context(), id)
+	if err != nil {
+		return err
+	}
+	if stored != nil {
+		return stream.SendAndClose(&sottov1.ReleaseResponse{Release: stored})
 	}
 	s, err := n.find(id[:])
 	if err != nil {
@@ -60,7 +64,7 @@ func (n *Node) release(s *session, start *sottov1.ReleaseStart, stream grpc.Clie
 		return nil, err
 	}
 	next := func() ([]byte, error) {
-		m, err := stream.Recv()
+		m, err := until(s.ctx, stream.Recv)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
@@ -81,7 +85,8 @@ func (n *Node) release(s *session, start *sottov1.ReleaseStart, stream grpc.Clie
 	if err := n.ledger.Release(s.id, encoded); err != nil {
 		return nil, err
 	}
-	return release, n.end(s)
+	_ = n.end(s, nil) // there is no reservation left to give back
+	return release, nil
 }
 
 func (s *session) ownHandOvers() []*sottov1.Signed {

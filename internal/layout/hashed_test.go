@@ -178,8 +178,9 @@ func anyLayout(t *rapid.T) (h Hashed, position int, members []ids.ID, groups []i
 	copy(h.Salt[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "salt"))
 	position = rapid.IntRange(0, h.Length-1).Draw(t, "position")
 	count = rapid.IntRange(1, 4).Draw(t, "groups")
-	groups = rapid.SliceOfN(rapid.IntRange(None, count-1), 0, 200).Draw(t, "group of each")
-	return h, position, people(0, len(groups)), groups, count
+	members = people(0, rapid.IntRange(0, 200).Draw(t, "people"))
+	groups = rapid.SliceOfN(rapid.IntRange(None, count-1), len(members), len(members)).Draw(t, "group of each")
+	return h, position, members, groups, count
 }
 
 // Whatever the people, groups and cuts into blocks, all blocks together are the naive vectors, and memory grows with the

@@ -93,6 +93,10 @@ func Verify(signed *sottov1.Signed, key identity.PublicKey, from string, body Bo
 	if len(signed.GetBody()) > maxBody {
 		return fault.New(fault.Protocol, "%s from %s has %d bytes, at most %d", body.Domain(), from, len(signed.GetBody()), maxBody)
 	}
+	// The zero key, of somebody whom the agreement does not name, verifies what anybody signs.
+	if err := key.Check(); err != nil {
+		return fault.New(fault.Protocol, "%s from %s: no key of its owner is known", body.Domain(), from).Wrap(err)
+	}
 	// An encoding is the only one of its value, so the signature over the decoded value is over these very bytes.
 	if err := canon.Decode(body.Domain(), signed.GetBody(), body); err != nil {
 		return fault.New(fault.Protocol, "%s from %s", body.Domain(), from).Wrap(err)

@@ -19,11 +19,13 @@ const gracePeriod = 10 * time.Second
 
 // Serve answers on listener until ctx ends, then stops gracefully: it reports that it is not serving any more, calls
 // drain, which should bring calls under way to an end, and waits for them, but not forever. register adds the services;
-// health (grpc.health.v1) and reflection come on top. Serve closes listener. It returns nil if ctx ended it.
+// health (grpc.health.v1) and reflection come on top. options come after those that every server has. Serve closes
+// listener. It returns nil if ctx ended it.
 func Serve(ctx context.Context, listener net.Listener, config *tls.Config, logger *slog.Logger,
-	register func(grpc.ServiceRegistrar), drain func(),
+	register func(grpc.ServiceRegistrar), drain func(), options ...grpc.ServerOption,
 ) error {
-	server := grpc.NewServer(append(ServerOptions(logger), ServerCredentials(config, logger))...)
+	options = append(append(ServerOptions(logger), ServerCredentials(config, logger)), options...)
+	server := grpc.NewServer(options...)
 	register(server)
 	status := health.NewServer()
 	healthv1.RegisterHealthServer(server, status)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver: SQLite without cgo
@@ -89,7 +90,12 @@ func Open(path string) (*Ledger, error) {
 }
 
 func connect(path string) (*sql.DB, error) {
+	path, err := filepath.Abs(path) // so that no name means anything else to SQLite, such as ":memory:"
+	if err != nil {
+		return nil, err
+	}
 	options := url.Values{
+		"mode":    {"rw"}, // not c: it is never made anew, not even where it was a moment ago
 		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(ON)"},
 		"_txlock": {"immediate"},
 	}
@@ -216,7 +222,11 @@ func (l *Ledger) Spent(ctx context.Context) (reserved, released agreement.MicroE
 	return reserved, released, nil
 }
 
-// broken is an error of the file itself: what it holds is then not known, and nothing may be released on it.
+// broken is an error of the file itself: what it holds is then not known, and nothing may be released on it. A caller
+// that gave up is no such error.
 func broken(what string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return fault.From(err)
+	}
 	return fault.New(fault.Internal, "%s in the ledger", what).Wrap(err)
 }
