@@ -147,7 +147,7 @@ func open(t *Ticket, response *sottov1.ResultResponse, a *agreement.Agreement) (
 		}
 	}
 	answer := &Answer{
-		Epsilon: t.query.Epsilon(), Delta: plan.Delta(), Mechanism: t.query.Mechanism, Layout: t.query.Layout, Draws: plan.Draws(),
+		Epsilon: t.query.Epsilon(), Delta: t.query.TotalDelta(), Mechanism: t.query.Mechanism, Layout: t.query.Layout, Draws: plan.Draws(),
 		Charged: map[string]float64{}, work: workOf(plan),
 	}
 	for _, d := range t.query.GroupBy {

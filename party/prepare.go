@@ -51,7 +51,7 @@ func (n *Node) Prepare(ctx context.Context, r *sottov1.PrepareRequest) (*sottov1
 	}
 	s := &session{
 		Session: prepared, id: id, query: r.GetQuery().GetBody(), snapshot: n.customers, connection: ctx.Value(connectionKey{}),
-		charge: keyholder.Charge{MicroEpsilon: agreement.MicroEpsilon(q.MicroEpsilon), Delta: plan.Delta()},
+		charge: keyholder.Charge{MicroEpsilon: agreement.MicroEpsilon(q.MicroEpsilon), Delta: q.TotalDelta()},
 		begun:  map[int]bool{}, handOvers: map[int]*sottov1.Signed{},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
@@ -145,6 +145,6 @@ func (n *Node) reserve(ctx context.Context, id [16]byte, q *query.Query, plan *q
 	}
 	return n.ledger.Reserve(ctx, ledger.Charge{
 		Session: id, Query: q.ID(), Analyst: q.Analyst, Purpose: q.Purpose,
-		MicroEpsilon: agreement.MicroEpsilon(q.MicroEpsilon), Delta: plan.Delta(), Begun: n.now(),
+		MicroEpsilon: agreement.MicroEpsilon(q.MicroEpsilon), Delta: q.TotalDelta(), Begun: n.now(),
 	}, ledger.Limit{Total: n.config.Limits.Within(n.agreement.Limits).EpsilonTotal, Sessions: query.MaxSessions})
 }

@@ -7,19 +7,18 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"path/filepath"
+	"io/fs"
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	_ "modernc.org/sqlite" // the driver: SQLite without cgo
 
 	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/sqlite"
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
 
 const schema = `
-CREATE TABLE IF NOT EXISTS queries (
+CREATE TABLE queries (
 	id        BLOB PRIMARY KEY,
 	analyst   TEXT NOT NULL,
 	query     BLOB NOT NULL,    -- the signed question
@@ -44,64 +43,28 @@ type Query struct {
 
 const version = 1
 
-// Open opens the store, and makes it if it does not exist: it holds nothing that anybody's privacy depends on. A file that
-// is damaged or of another format is refused. Questions that an earlier process left under way have failed: their key
-// shares are lost.
+// Open opens the store, and makes it if it does not exist: it holds nothing that anybody's privacy depends on. Questions
+// that an earlier process left under way have failed: their key shares are lost.
 func Open(path string) (*Store, error) {
-	db, err := connect(path)
+	db, err := sqlite.Open(path, version)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = sqlite.Create(path, schema); err == nil {
+			db, err = sqlite.Open(path, version)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
-	lost, err := proto.Marshal(&sottov1.Failure{Kind: string(fault.Unavailable), Party: "coordinator", Message: "the coordinator was restarted", Hint: "ask again"})
+	s := &Store{db}
+	lost := &sottov1.Failure{Kind: string(fault.Unavailable), Party: "coordinator", Message: "the coordinator was restarted", Hint: "ask again"}
+	encoded, err := proto.Marshal(lost)
 	if err == nil {
-		err = check(db)
-	}
-	if err == nil {
-		_, err = db.Exec(schema)
-	}
-	if err == nil {
-		_, err = db.Exec("UPDATE queries SET failure = ? WHERE result IS NULL AND failure IS NULL", lost)
+		_, err = db.Exec("UPDATE queries SET failure = ? WHERE result IS NULL AND failure IS NULL", encoded)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), db.Close())
 	}
-	return &Store{db}, nil
-}
-
-func connect(path string) (*sql.DB, error) {
-	path, err := filepath.Abs(path) // so that no name means anything else to SQLite, such as ":memory:"
-	if err != nil {
-		return nil, err
-	}
-	options := url.Values{
-		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)"},
-		"_txlock": {"immediate"},
-	}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: options.Encode()}).String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
-	return db, nil
-}
-
-// check refuses what is neither new nor a whole store of this format.
-func check(db *sql.DB) error {
-	var found int
-	if err := db.QueryRow("PRAGMA user_version").Scan(&found); err != nil {
-		return err
-	}
-	if found != 0 && found != version {
-		return fmt.Errorf("it has format %d, this program reads %d", found, version)
-	}
-	var verdict string
-	if err := db.QueryRow("PRAGMA quick_check").Scan(&verdict); err != nil {
-		return err
-	}
-	if verdict != "ok" {
-		return fmt.Errorf("it is damaged: %s", verdict)
-	}
-	return nil
+	return s, nil
 }
 
 // Close closes the file.

@@ -31,7 +31,7 @@ func TestSessionOpensToTheTruthAndAllNoise(t *testing.T) {
 	for i, r := range releases {
 		var body protocol.Release
 		x.must(protocol.Verify(r.GetRelease(), x.keys[x.plan.KeyHolders[i]].Public(), "", &body))
-		if body.MicroEpsilon != 1_000_000 || body.Delta != x.plan.Delta() {
+		if body.MicroEpsilon != 1_000_000 || body.Delta != x.plan.Query.TotalDelta() {
 			t.Errorf("release says that %d, %v were charged", body.MicroEpsilon, body.Delta)
 		}
 	}

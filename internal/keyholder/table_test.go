@@ -202,7 +202,7 @@ func (x *table) release(c *chain) (all []*sottov1.SealedRelease) {
 	for i, s := range x.holders {
 		handOvers, err := s.CheckHandOvers(c.signed, c.own(x.plan.KeyHolders[i]))
 		x.must(err)
-		release, err := s.Release(handOvers, results(c.c1), Charge{MicroEpsilon: 1_000_000, Delta: x.plan.Delta()})
+		release, err := s.Release(handOvers, results(c.c1), Charge{MicroEpsilon: 1_000_000, Delta: x.plan.Query.TotalDelta()})
 		x.must(err)
 		all = append(all, release)
 	}

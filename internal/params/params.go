@@ -55,7 +55,7 @@ var rows = []Set{
 	{LogN: 14, Q: []uint64{0x3fffffffef8001, 0x3fffffffeb8001, 0x3fffffffe38001, 0x3fffffffdd8001, 0x3fffffffd78001, 0x3fffffffd60001, 0x3fffffffca0001, 0x3fffffffaf8001}},
 }
 
-// plaintextModuli are the largest primes below 2^18 … 2^42 that are 1 mod 2^15.
+// plaintextModuli are the largest primes of 18, 20, 21, … 42 bits that are 1 mod 2^15; there is none of 19 bits.
 var plaintextModuli = []uint64{
 	0x28001, 0xc0001, 0x1b0001, 0x390001, 0x7e0001, 0xfd0001, 0x1fc0001, 0x3ff0001, 0x7fa8001, 0xfff0001, 0x1ffc8001,
 	0x3ffe8001, 0x7ffe0001, 0xfff88001, 0x1fff90001, 0x3fffd0001, 0x7fffb0001, 0xffff00001, 0x1ffffe0001, 0x3ffff48001,

@@ -161,11 +161,6 @@ func (p *Plan) DrawsNoise(keyHolder string) bool {
 	return p.Query.Noise != "coordinator" || keyHolder == Coordinator
 }
 
-// Delta returns the δ that the question costs: the mechanism's, and what flooding leaves.
-func (p *Plan) Delta() float64 {
-	return p.Query.Delta + dp.FloodDelta(p.Query.Epsilon(), p.Cells)
-}
-
 // Blocks returns the blocks per vector.
 func (p *Plan) Blocks() int { return p.Params.Blocks(p.Need.Slots) }
 

@@ -230,8 +230,8 @@ func TestErrorAndDelta(t *testing.T) {
 		}
 	}
 	q.Mechanism, q.Delta = "gaussian", 1e-7
-	if want := 1e-7 + (1+math.E)*0x1p-41; math.Abs(p.Delta()/want-1) > 1e-12 {
-		t.Errorf("delta is %v, want %v", p.Delta(), want)
+	if want := 1e-7 + (1+math.E)*0x1p-41; math.Abs(p.Query.TotalDelta()/want-1) > 1e-12 {
+		t.Errorf("delta is %v, want %v", p.Query.TotalDelta(), want)
 	}
 	q.Noise = "coordinator"
 	for name, draws := range map[string]bool{"a": false, "b": false, "coordinator": true} {

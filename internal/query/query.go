@@ -22,6 +22,7 @@ const (
 	MaxParties    = 8
 	MaxDimensions = 3
 	MaxAudience   = 4096 // bytes of CEL
+	MaxPurpose    = 200  // bytes
 	MaxLifetime   = 24 * time.Hour
 	// MaxSessions is how often one signed question may be begun (R in the protocol).
 	MaxSessions = 3
@@ -126,11 +127,11 @@ func (q *Query) Check(a *agreement.Agreement, now time.Time) error {
 	if err := q.checkShape(a); err != nil {
 		return err
 	}
-	return q.CheckPrice(a)
+	return q.checkPrice(a)
 }
 
-// CheckPrice checks ε and δ against the ranges of the mechanism and the limits of the agreement.
-func (q *Query) CheckPrice(a *agreement.Agreement) error {
+// checkPrice checks ε and δ against the ranges of the mechanism and the limits of the agreement.
+func (q *Query) checkPrice(a *agreement.Agreement) error {
 	noise := dp.Noise{Mechanism: dp.Mechanism(q.Mechanism), Epsilon: q.Epsilon(), Delta: q.Delta, Sensitivity: 1}
 	if err := noise.Check(); err != nil {
 		return fault.New(fault.Invalid, "%v", err)
@@ -139,16 +140,35 @@ func (q *Query) CheckPrice(a *agreement.Agreement) error {
 		return fault.New(fault.Limit, "epsilon %v is above %v, the agreement's limit per question", q.Epsilon(), limit.Float()).
 			WithHint(fmt.Sprintf("ask with epsilon %v or less", limit.Float()))
 	}
-	if limit := a.Limits.DeltaPerQuery; q.Delta > limit {
-		return fault.New(fault.Limit, "delta %g is above %g, the agreement's limit per question", q.Delta, limit).
-			WithHint(fmt.Sprintf("ask with delta %g or less", limit))
+	if limit, total := a.Limits.DeltaPerQuery, q.TotalDelta(); total > limit {
+		left := limit - dp.FloodDelta(q.Epsilon(), q.Cells())
+		hint := "ask with a smaller epsilon: delta grows with it"
+		if q.Delta > 0 && left > 0 {
+			hint = fmt.Sprintf("ask with delta %.2g or less", 0.99*left)
+		}
+		return fault.New(fault.Limit, "delta %.3g is above %.3g, the agreement's limit per question", total, limit).WithHint(hint)
 	}
 	return nil
 }
 
+// Cells returns how many cells the answer has.
+func (q *Query) Cells() int {
+	cells := 1
+	for _, d := range q.GroupBy {
+		cells *= d.Groups()
+	}
+	return cells
+}
+
+// TotalDelta returns the δ that the question costs: the mechanism's, and what flooding leaves.
+func (q *Query) TotalDelta() float64 { return q.Delta + dp.FloodDelta(q.Epsilon(), q.Cells()) }
+
 func (q *Query) checkShape(a *agreement.Agreement) error {
 	if len(q.Audience) > MaxAudience {
 		return fault.New(fault.Invalid, "audience has %d bytes, at most %d", len(q.Audience), MaxAudience)
+	}
+	if len(q.Purpose) > MaxPurpose {
+		return fault.New(fault.Invalid, "purpose has %d bytes, at most %d", len(q.Purpose), MaxPurpose)
 	}
 	if len(q.Participants) > MaxParties {
 		return fault.New(fault.Unsupported, "question is about %d parties, at most %d", len(q.Participants), MaxParties)

@@ -79,7 +79,7 @@ func TestCheckEdges(t *testing.T) {
 		"a day ahead": func(q *query.Query) { q.Expires = now.Add(query.MaxLifetime).Unix() },
 		"epsilon":     func(q *query.Query) { q.MicroEpsilon = 2_000_000 },
 		"least":       func(q *query.Query) { q.MicroEpsilon = 1 },
-		"delta":       func(q *query.Query) { q.Mechanism, q.Delta = "gaussian", 1e-6 },
+		"delta":       func(q *query.Query) { q.Mechanism, q.Delta = "gaussian", 0.999e-6 },
 		"audience":    func(q *query.Query) { q.Audience += strings.Repeat(" ", query.MaxAudience-len(q.Audience)) },
 		"parties":     func(q *query.Query) { q.Participants = question(1, 1, 1, 1, 1, 1, 1, 1).Participants },
 		"cells":       func(q *query.Query) { q.GroupBy = by(by(by(q, "a.x", 9), "b.x", 9), "b.y", 9).GroupBy },
@@ -89,6 +89,14 @@ func TestCheckEdges(t *testing.T) {
 		if err := q.Check(a, now); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	// What the encryption leaves over counts towards the limit, for Laplace noise too.
+	strict := agreed()
+	strict.Limits.DeltaPerQuery = 1e-13
+	tiny := question(1000, 1000)
+	tiny.Agreement = strict.Hash()
+	if err := tiny.Check(strict, now); !fault.IsKind(err, fault.Limit) {
+		t.Errorf("delta of the encryption above the limit: error is %v", err)
 	}
 	quiet := agreed()
 	quiet.Noise = agreement.NoiseCoordinator

@@ -8,15 +8,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver: SQLite without cgo
 
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/sqlite"
 )
 
 const schema = `
@@ -53,20 +50,8 @@ type Charge struct {
 
 // Create makes a new, empty ledger. It refuses to touch a file that exists.
 func Create(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
+	if err := sqlite.Create(path, schema); err != nil {
 		return fmt.Errorf("create ledger: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("create ledger: %w", err)
-	}
-	db, err := connect(path)
-	if err != nil {
-		return fmt.Errorf("create ledger %s: %w", path, err)
-	}
-	_, err = db.Exec(schema)
-	if err := errors.Join(err, db.Close()); err != nil {
-		return fmt.Errorf("create ledger %s: %w", path, err)
 	}
 	return nil
 }
@@ -74,56 +59,18 @@ func Create(path string) error {
 // Open opens a ledger and lets all reservations lapse that an earlier process left: their key shares are lost, so
 // nothing will ever be released for them. It never creates one: an owner whose ledger is gone must know.
 func Open(path string) (*Ledger, error) {
-	if _, err := os.Stat(path); err != nil {
+	db, err := sqlite.Open(path, version)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open ledger: %w (a new one is made only on request; if an old one should be here, restore it: "+
 			"a node that forgets what it spent protects nobody)", err)
 	}
-	db, err := connect(path)
+	if err == nil {
+		_, err = db.Exec("UPDATE charges SET state = 'lapsed' WHERE state = 'reserved'")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
-	l := &Ledger{db}
-	if err := l.check(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open ledger %s: %w", path, err), db.Close())
-	}
-	return l, nil
-}
-
-func connect(path string) (*sql.DB, error) {
-	path, err := filepath.Abs(path) // so that no name means anything else to SQLite, such as ":memory:"
-	if err != nil {
-		return nil, err
-	}
-	options := url.Values{
-		"mode":    {"rw"}, // not c: it is never made anew, not even where it was a moment ago
-		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(ON)"},
-		"_txlock": {"immediate"},
-	}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: options.Encode()}).String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
-	return db, db.Ping()
-}
-
-func (l *Ledger) check() error {
-	var found int
-	if err := l.db.QueryRow("PRAGMA user_version").Scan(&found); err != nil {
-		return err
-	}
-	if found != version {
-		return fmt.Errorf("it has format %d, this program reads %d", found, version)
-	}
-	var verdict string
-	if err := l.db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil {
-		return err
-	}
-	if verdict != "ok" {
-		return fmt.Errorf("it is damaged: %s", verdict)
-	}
-	_, err := l.db.Exec("UPDATE charges SET state = 'lapsed' WHERE state = 'reserved'")
-	return err
+	return &Ledger{db}, nil
 }
 
 // Close closes the file.

@@ -27,8 +27,12 @@ type File struct {
 type Limits struct {
 	EpsilonPerQuery agreement.MicroEpsilon `yaml:"epsilon_per_query"`
 	EpsilonTotal    agreement.MicroEpsilon `yaml:"epsilon_total"`
-	DeltaPerQuery   float64                `yaml:"delta_per_query"` // default 1e-6
+	DeltaPerQuery   float64                `yaml:"delta_per_query"` // default DefaultDelta
 }
+
+// DefaultDelta is the limit on a question's δ in a lab whose file does not say. It is wider than a deployment's default, so that
+// things can be tried out.
+const DefaultDelta = 1e-4
 
 // Defaults can stand at the top of the file for all questions, and at each question.
 type Defaults struct {

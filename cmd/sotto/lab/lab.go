@@ -54,7 +54,7 @@ func (l *Lab) start(ctx, running context.Context, f *File, logger *slog.Logger) 
 		Layouts: []string{agreement.LayoutHashed},
 		Limits: agreement.Limits{
 			EpsilonPerQuery: f.Agreement.EpsilonPerQuery, EpsilonTotal: f.Agreement.EpsilonTotal,
-			DeltaPerQuery: first(f.Agreement.DeltaPerQuery, agreement.DefaultDeltaPerQuery),
+			DeltaPerQuery: first(f.Agreement.DeltaPerQuery, DefaultDelta),
 		},
 	}
 	var listeners []net.Listener

@@ -65,7 +65,7 @@ func TestRefusals(t *testing.T) {
 		{func(q *client.Question) { q.Delta = 1e-6 }, "invalid", "delta is 1e-06, must be 0 for laplace noise"},
 		{func(q *client.Question) { q.Mechanism = "gaussian" }, "invalid", "delta is 0, must be above 0"},
 		{func(q *client.Question) { q.Mechanism, q.Delta = "gaussian", math.NaN() }, "invalid", "delta is NaN"},
-		{func(q *client.Question) { q.Mechanism, q.Delta = "gaussian", 1e-5 }, "limit", "delta 1e-05 is above 1e-06"},
+		{func(q *client.Question) { q.Mechanism, q.Delta = "gaussian", 1e-3 }, "limit", "delta 0.001 is above 0.0001"},
 		{func(q *client.Question) { q.Mechanism = "none" }, "invalid", `mechanism is "none"`},
 		{func(q *client.Question) { q.Layout = "exact" }, "unsupported", `layout "exact" is not supported`},
 		{func(q *client.Question) { q.Precision = "highest" }, "invalid", `precision "highest" is not one of low, medium, high`},
