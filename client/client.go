@@ -152,11 +152,20 @@ func (c *Client) Ask(ctx context.Context, q Question, report func(Progress)) (*A
 	}
 	if err := c.Watch(ctx, ticket.ID, report); err != nil {
 		if ctx.Err() != nil {
-			last, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-			defer stop()
-			return nil, errors.Join(fault.From(ctx.Err()), c.Cancel(last, ticket.ID))
+			return nil, c.giveUp(ctx, ticket.ID)
 		}
 		return nil, err
 	}
 	return c.Result(ctx, ticket)
+}
+
+// giveUp cancels a question whose ctx has ended, and returns why that is.
+func (c *Client) giveUp(ctx context.Context, id string) error {
+	last, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer stop()
+	err := c.Cancel(last, id)
+	if fault.IsKind(err, fault.NotFound) {
+		err = nil // it was not taken
+	}
+	return errors.Join(fault.From(ctx.Err()), err)
 }

@@ -70,6 +70,9 @@ func (c *Client) Submit(ctx context.Context, q Question) (*Ticket, error) {
 	}
 	t := &Ticket{query: body, signed: protocol.Sign(c.key, body), key: key}
 	response, err := c.rpc.Submit(ctx, &sottov1.SubmitRequest{Query: t.signed})
+	if err != nil && ctx.Err() != nil {
+		return nil, c.giveUp(ctx, body.HexID()) // it may have been taken
+	}
 	if err != nil {
 		return nil, fault.From(err)
 	}

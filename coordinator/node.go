@@ -150,7 +150,10 @@ func (n *Node) Submit(ctx context.Context, r *sottov1.SubmitRequest) (*sottov1.S
 		return nil, err
 	}
 	if added {
-		n.begin(id, r.GetQuery(), plan)
+		run := n.begin(id, r.GetQuery(), plan)
+		if ctx.Err() != nil { // the analyst gave up, and may have cancelled before there was anything to cancel
+			run.cancel(fault.New(fault.Cancelled, "the question was cancelled"))
+		}
 	}
 	return &sottov1.SubmitResponse{QueryId: q.HexID()}, nil
 }

@@ -37,7 +37,7 @@ func (r *run) update(state *sottov1.Progress) {
 }
 
 // begin runs a question in the background, as soon as there is room.
-func (n *Node) begin(id [32]byte, signed *sottov1.Signed, plan *query.Plan) {
+func (n *Node) begin(id [32]byte, signed *sottov1.Signed, plan *query.Plan) *run {
 	r := &run{done: make(chan struct{}), changed: make(chan struct{}), state: &sottov1.Progress{Stage: sottov1.Stage_STAGE_QUEUED}}
 	ctx, cancel := context.WithCancelCause(n.ctx)
 	r.cancel = cancel
@@ -49,6 +49,7 @@ func (n *Node) begin(id [32]byte, signed *sottov1.Signed, plan *query.Plan) {
 		result, err := n.runWhenFree(ctx, r, signed, plan)
 		n.finish(ctx, id, r, result, err)
 	})
+	return r
 }
 
 func (n *Node) runWhenFree(ctx context.Context, r *run, signed *sottov1.Signed, plan *query.Plan) (*sottov1.ResultResponse, error) {

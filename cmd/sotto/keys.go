@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/identity"
@@ -14,7 +15,7 @@ type keysCommand struct {
 
 type keysNewCommand struct {
 	Dir  string `arg:"" help:"Folder to make, for the identity alone. Whoever can read it can act as this node."`
-	Name string `required:"" help:"Name of the party or analyst, as the agreement will have it, or coordinator."`
+	Name string `required:"" placeholder:"NAME" help:"Name of the party or analyst, as the agreement will have it, or coordinator."`
 }
 
 func (k *keysNewCommand) Run(c console) error {
@@ -48,13 +49,36 @@ type agreementCheckCommand struct {
 	File string `arg:"" help:"Agreement file (YAML)."`
 }
 
+func (a *agreementCheckCommand) Help() string {
+	return `The file:
+
+  collaboration: loyalty
+  coordinator: {address: "coordinator.example:7400", key: "ed25519:…"}
+  parties:
+    - {name: bank, address: "bank.example:7401", key: "ed25519:…"}
+    - {name: shop, address: "shop.example:7402", key: "ed25519:…"}
+  analysts:
+    - {name: marketing, key: "ed25519:…"}
+  limits: {epsilon_per_query: 1, epsilon_total: 10}   # most that one question, and all together, may cost
+  noise: everyone                                     # or: coordinator, if all members trust it not to collude
+
+Keys are what sotto keys new prints.`
+}
+
 func (a *agreementCheckCommand) Run(c console) error {
 	agreed, err := agreement.Load(a.File)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.out, "%x  %s: %d parties, %d analysts, epsilon %v per question and %v in total, noise by %s\n",
-		agreed.Hash(), agreed.Collaboration, len(agreed.Parties), len(agreed.Analysts),
+	var parties, analysts []string
+	for _, p := range agreed.Parties {
+		parties = append(parties, p.Name)
+	}
+	for _, a := range agreed.Analysts {
+		analysts = append(analysts, a.Name)
+	}
+	_, err = fmt.Fprintf(c.out, "%x  %s: parties %s; analysts %s; epsilon %v per question, %v in total; noise by %s\n",
+		agreed.Hash(), agreed.Collaboration, strings.Join(parties, ", "), strings.Join(analysts, ", "),
 		agreed.Limits.EpsilonPerQuery, agreed.Limits.EpsilonTotal, agreed.Noise)
 	return err
 }

@@ -79,7 +79,11 @@ func (k *labCommand) Run(ctx context.Context, c console) (err error) {
 }
 
 func (k *labCommand) ask(ctx context.Context, c console, l *lab.Lab, f *lab.File, q lab.Question) error {
-	fmt.Fprintf(c.err, "%s\n", q.Name)
+	heading := c.out
+	if k.JSON {
+		heading = c.err
+	}
+	fmt.Fprintf(heading, "%s\n", q.Name)
 	p := newProgress(c.err)
 	answer, elapsed, cpu, err := lab.Measure(ctx, l.Client, f.Ask(q), p.report)
 	p.close()
@@ -89,7 +93,6 @@ func (k *labCommand) ask(ctx context.Context, c console, l *lab.Lab, f *lab.File
 	if k.JSON {
 		return json.NewEncoder(c.out).Encode(lab.NewReport(q.Name, answer, elapsed, cpu))
 	}
-	fmt.Fprintf(c.out, "%s\n", q.Name)
 	if err := printAnswer(c.out, answer, nil); err != nil {
 		return err
 	}

@@ -35,9 +35,9 @@ type commands struct {
 
 const description = `Companies ask how their audiences overlap; nobody sees the customers, nor the true number.
 
-Try it:            sotto demo
-Your own files:    sotto lab FILE.yaml
-A deployment:      sotto keys new, sotto party, sotto coordinator, sotto query`
+	sotto demo              three made-up companies on this machine
+	sotto lab FILE.yaml     your own files on this machine
+	sotto keys new DIR      the first step of a deployment; README.md has the rest`
 
 // console is where commands read from and write to.
 type console struct {
@@ -61,8 +61,8 @@ const (
 func run(ctx context.Context, args []string, c console) int {
 	var cli commands
 	exit := -1
-	parser := kong.Must(&cli, kong.Name("sotto"), kong.Description(description), kong.Writers(c.out, c.err), kong.UsageOnError(),
-		kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, Summary: false}),
+	parser := kong.Must(&cli, kong.Name("sotto"), kong.Description(description), kong.Writers(c.out, c.err),
+		kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(c))
 	if len(args) == 0 {
 		args = []string{"--help"}
@@ -72,13 +72,23 @@ func run(ctx context.Context, args []string, c console) int {
 		return exit
 	}
 	if err != nil {
-		fmt.Fprintf(c.err, "sotto: %v\nhint: sotto %s\n", err, "--help lists the commands, and after a command what it takes")
-		return exitUsage
+		return misused(c, err)
 	}
 	if err := parsed.Run(); err != nil {
 		return report(ctx, c, err)
 	}
 	return 0
+}
+
+// misused reports a command line that can't be understood.
+func misused(c console, err error) int {
+	hint := "sotto --help lists the commands"
+	var at *kong.ParseError
+	if errors.As(err, &at) && at.Context.Selected() != nil {
+		hint = "sotto " + at.Context.Selected().Path() + " --help shows what it takes"
+	}
+	fmt.Fprintf(c.err, "sotto: %v\nhint: %s\n", err, hint)
+	return exitUsage
 }
 
 // report prints an error with what can be done about it.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"github.com/sotto-dev/sotto/coordinator"
@@ -84,35 +86,50 @@ func (p *partyCommand) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	member, ok := a.Party(declared.Name)
-	if !ok {
-		return fault.New(fault.NotMember, "%s: %q is not a party of the agreement %s", p.Config, declared.Name, p.Agreement)
+	o := party.Options{Agreement: a, Config: declared, Key: key}
+	// What can be refused is refused before customers are loaded, which takes minutes where there are many.
+	if _, err := party.New(o); err != nil {
+		return err
 	}
+	if err := p.checkLedger(); err != nil {
+		return err
+	}
+	logger := newLogger(c.err)
+	began := time.Now()
+	if o.Customers, err = customers.Load(ctx, declared); err != nil {
+		return err
+	}
+	logger.Info("customers loaded", slog.Float64("seconds", time.Since(began).Seconds()))
+	member, _ := a.Party(declared.Name)
+	listener, err := p.listen(member.Address)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	// The ledger is made last: a first start that fails can be repeated as it was.
 	if p.CreateLedger {
 		if err := ledger.Create(p.Ledger); err != nil {
 			return err
 		}
 	}
-	book, err := ledger.Open(p.Ledger)
-	if err != nil {
+	if o.Ledger, err = ledger.Open(p.Ledger); err != nil {
 		return err
 	}
-	return errors.Join(p.serve(ctx, c, party.Options{Agreement: a, Config: declared, Key: key, Ledger: book}, member.Address), book.Close())
+	return errors.Join(party.Serve(ctx, o, listener, logger), o.Ledger.Close())
 }
 
-func (p *partyCommand) serve(ctx context.Context, c console, o party.Options, address string) error {
-	logger := newLogger(c.err)
-	began := time.Now()
-	var err error
-	if o.Customers, err = customers.Load(ctx, o.Config); err != nil {
-		return err
+// checkLedger refuses to start with a wrong idea of whether there is a ledger.
+func (p *partyCommand) checkLedger() error {
+	_, err := os.Stat(p.Ledger)
+	switch {
+	case p.CreateLedger && err == nil:
+		return fault.New(fault.Invalid, "create ledger: %s exists, and a ledger is never overwritten", p.Ledger).
+			WithHint("leave out --create-ledger: it is for a node's very first start")
+	case !p.CreateLedger && errors.Is(err, fs.ErrNotExist):
+		return fault.New(fault.NotFound, "there is no ledger at %s: without it a node does not know what it has spent", p.Ledger).
+			WithHint("restore it from a backup; on this node's very first start, and only then, add --create-ledger")
 	}
-	logger.Info("customers loaded", slog.Float64("seconds", time.Since(began).Seconds()))
-	listener, err := p.listen(address)
-	if err != nil {
-		return err
-	}
-	return party.Serve(ctx, o, listener, logger)
+	return nil
 }
 
 type coordinatorCommand struct {

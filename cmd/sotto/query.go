@@ -19,8 +19,8 @@ import (
 
 // analystFlags are what an analyst's commands need.
 type analystFlags struct {
-	Agreement string `required:"" env:"SOTTO_AGREEMENT" placeholder:"FILE" help:"Agreement file. (env: SOTTO_AGREEMENT)"`
-	Identity  string `required:"" env:"SOTTO_IDENTITY" placeholder:"DIR" help:"The analyst's identity, made by sotto keys new. (env: SOTTO_IDENTITY)"`
+	Agreement string `required:"" env:"SOTTO_AGREEMENT" placeholder:"FILE" help:"Agreement file."`
+	Identity  string `required:"" env:"SOTTO_IDENTITY" placeholder:"DIR" help:"The analyst's identity, made by sotto keys new."`
 }
 
 func (f *analystFlags) dial() (*client.Client, error) { return client.Dial(f.Agreement, f.Identity) }
@@ -51,11 +51,11 @@ type queryCommand struct {
 	Audience string `arg:"" optional:"" help:"Whom to count, in CEL: party.member, party.segment, party.dimension == \"value\", joined by &&."`
 
 	By        []string      `placeholder:"PARTY.DIMENSION" help:"Count per value of a dimension; may be repeated or separated by commas."`
-	Epsilon   float64       `help:"Privacy loss of the whole answer, charged at every party in the question."`
+	Epsilon   float64       `placeholder:"EPSILON" help:"Privacy loss of the whole answer, charged at every party in the question."`
 	Mechanism string        `enum:"laplace,gaussian" default:"laplace" help:"Kind of noise: laplace or gaussian."`
-	Delta     float64       `help:"With --mechanism gaussian: its delta."`
+	Delta     float64       `placeholder:"DELTA" help:"With --mechanism gaussian: its delta."`
 	Precision string        `enum:"low,medium,high" default:"medium" help:"Size of the hashed layout: low, medium or high. Higher is more exact, and slower."`
-	Purpose   string        `help:"What the answer is for; parties record it."`
+	Purpose   string        `placeholder:"TEXT" help:"What the answer is for; parties record it."`
 	Lifetime  time.Duration `default:"1h" help:"How long parties may begin the question."`
 	Watch     string        `placeholder:"ID" help:"Follow a question that was asked with --detach, and print its answer."`
 	Detach    bool          `help:"Print the question's identifier and leave; --watch ID fetches the answer."`
@@ -78,7 +78,7 @@ func (k *queryCommand) Run(ctx context.Context, c console) error {
 	case k.Watch == "" && k.Audience == "":
 		return fault.New(fault.Invalid, "there is no audience").WithHint(`sotto query 'a.member && b.member' --epsilon 1`)
 	case k.Watch == "" && k.Epsilon == 0:
-		return fault.New(fault.Invalid, "--epsilon is missing").WithHint("--epsilon 1 is a common choice; smaller is more private and less exact")
+		return fault.New(fault.Invalid, "--epsilon is missing, or 0").WithHint("--epsilon 1 is a common choice; smaller is more private and less exact")
 	}
 	sdk, err := k.dial()
 	if err != nil {
@@ -98,9 +98,7 @@ func (k *queryCommand) Run(ctx context.Context, c console) error {
 	err = sdk.Watch(ctx, ticket.ID, progress.report)
 	progress.close()
 	if ctx.Err() != nil && k.Watch == "" {
-		last, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer stop()
-		return errors.Join(ctx.Err(), sdk.Cancel(last, ticket.ID))
+		return interrupted(ctx, sdk, ticket.ID)
 	}
 	if err != nil {
 		return err
@@ -113,6 +111,17 @@ func (k *queryCommand) Run(ctx context.Context, c console) error {
 		return json.NewEncoder(c.out).Encode(lab.NewReport(ticket.ID, answer, time.Since(began), 0))
 	}
 	return printAnswer(c.out, answer, nil)
+}
+
+// interrupted cancels the question at all parties, and says if that was not possible.
+func interrupted(ctx context.Context, sdk *client.Client, id string) error {
+	last, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer stop()
+	if err := sdk.Cancel(last, id); err != nil {
+		return fault.New(fault.Unavailable, "the question goes on, for it could not be cancelled").Wrap(err).
+			WithHint("sotto cancel " + id)
+	}
+	return ctx.Err()
 }
 
 // ticket submits the question and keeps its key, or finds the key of the one to watch.

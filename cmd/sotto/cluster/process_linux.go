@@ -2,9 +2,10 @@ package cluster
 
 import "syscall"
 
-// attributes make the kernel stop a node whose parent has died without stopping it.
+// attributes keep a terminal's Ctrl-C from a node, which its parent stops in order, and make the kernel stop a node whose
+// parent has died without stopping it.
 func attributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }
 
 // maxRSS returns bytes; Linux counts kilobytes.

@@ -4,7 +4,8 @@ package cluster
 
 import "syscall"
 
-func attributes() *syscall.SysProcAttr { return nil }
+// attributes keep a terminal's Ctrl-C from a node, which its parent stops in order.
+func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // maxRSS returns bytes; macOS counts them.
 func maxRSS(r *syscall.Rusage) int64 { return r.Maxrss }

@@ -1,0 +1,304 @@
+package simulation
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sotto-dev/sotto/client"
+	"github.com/sotto-dev/sotto/internal/agreement"
+	"github.com/sotto-dev/sotto/internal/identity"
+	"github.com/sotto-dev/sotto/party/config"
+)
+
+// setup says what collaboration a test wants. Zero values stand for the defaults.
+type setup struct {
+	parties  int                      // 2
+	analysts int                      // 1
+	noise    agreement.Noise          // everyone
+	total    float64                  // ε that each party may spend in all: 1000
+	patience time.Duration            // of the coordinator: a minute
+	running  int                      // questions at a time: the coordinator's default
+	seed     uint64                   // of the population
+	unknown  []string                 // parties that nobody is a customer of
+	limits   map[string]config.Limits // of single parties
+}
+
+// cluster is a collaboration in this process: every node with an identity, a ledger or store, and an address of its own.
+type cluster struct {
+	testing.TB
+	setup
+	people    []person
+	agreement *agreement.Agreement
+	keys      map[string]*identity.Key // of everybody, by name
+	tap       *tap                     // on the wires between coordinator and parties, at the coordinator's end
+	ends      *tap                     // on the wires at the servers' ends: parties towards the coordinator, it towards analysts
+	log       *logBuffer
+
+	parties     []*partyNode
+	coordinator *coordinatorNode
+	analysts    []*client.Client
+	label       string
+}
+
+var clusters atomic.Int64
+
+// start builds a cluster and takes it down when the test ends.
+func start(t testing.TB, s setup) *cluster {
+	t.Helper()
+	s.parties, s.analysts, s.total = max(s.parties, 2), max(s.analysts, 1), max(s.total, 1e-6)
+	if s.total == 1e-6 {
+		s.total = 1000
+	}
+	if s.noise == "" {
+		s.noise = agreement.NoiseEveryone
+	}
+	if s.patience == 0 {
+		s.patience = time.Minute
+	}
+	c := &cluster{
+		TB: t, setup: s, people: people(rand.New(rand.NewPCG(s.seed, 1)), s.parties), keys: map[string]*identity.Key{},
+		tap: &tap{}, ends: &tap{}, log: &logBuffer{}, label: fmt.Sprintf("cluster-%d", clusters.Add(1)),
+	}
+	for _, name := range s.unknown {
+		for _, p := range c.people {
+			p.knows[slices.Index(partyNames, name)] = customer{}
+		}
+	}
+	// Every goroutine that a node starts has this label, which tells whose it is.
+	c.labelled(c.startNodes)
+	t.Cleanup(c.stop)
+	return c
+}
+
+func (c *cluster) labelled(do func()) {
+	pprof.Do(context.Background(), pprof.Labels("cluster", c.label), func(context.Context) { do() })
+}
+
+func (c *cluster) must(err error) {
+	c.Helper()
+	if err != nil {
+		c.Fatal(err)
+	}
+}
+
+func (c *cluster) startNodes() {
+	c.Helper()
+	total, err := agreement.MicroEpsilonOf(c.total)
+	c.must(err)
+	a := &agreement.Agreement{
+		Collaboration: "simulation", Noise: c.noise, Layouts: []string{agreement.LayoutHashed},
+		Limits: agreement.Limits{EpsilonPerQuery: min(total, agreement.MaxEpsilonPerQuery), EpsilonTotal: total, DeltaPerQuery: agreement.DefaultDeltaPerQuery},
+	}
+	c.agreement = a
+	enrol := func(name string) identity.PublicKey {
+		key, err := identity.Generate()
+		c.must(err)
+		c.keys[name] = key
+		return key.Public()
+	}
+	listen := func() net.Listener {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		c.must(err)
+		return l
+	}
+	var listeners []net.Listener
+	for i := range c.setup.parties {
+		l := listen()
+		listeners = append(listeners, l)
+		a.Parties = append(a.Parties, agreement.Party{Name: partyNames[i], Address: l.Addr().String(), Key: enrol(partyNames[i])})
+	}
+	l := listen()
+	a.Coordinator = agreement.Coordinator{Address: l.Addr().String(), Key: enrol(agreement.CoordinatorName)}
+	for i := range c.setup.analysts {
+		name := fmt.Sprintf("analyst_%d", i)
+		a.Analysts = append(a.Analysts, agreement.Analyst{Name: name, Key: enrol(name)})
+	}
+	c.must(a.Check())
+	for i := range c.setup.parties {
+		p := newParty(c, i, filepath.Join(c.TempDir(), partyNames[i]+".ledger"))
+		p.serve(listeners[i])
+		c.parties = append(c.parties, p)
+	}
+	c.coordinator = &coordinatorNode{cluster: c, path: filepath.Join(c.TempDir(), "coordinator.store")}
+	c.coordinator.serve(l)
+	for _, analyst := range a.Analysts {
+		one, err := client.New(a, c.keys[analyst.Name])
+		c.must(err)
+		c.analysts = append(c.analysts, one)
+	}
+}
+
+func (c *cluster) logger(node string) *slog.Logger {
+	return slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", node)
+}
+
+// party returns the node of a party.
+func (c *cluster) party(name string) *partyNode {
+	for _, p := range c.parties {
+		if p.name == name {
+			return p
+		}
+	}
+	c.Fatalf("there is no party %q", name)
+	return nil
+}
+
+// ask asks a question as the first analyst; defaults are precision low and ε 10.
+func (c *cluster) ask(q client.Question) (*client.Answer, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	return c.analysts[0].Ask(ctx, filled(q), nil)
+}
+
+func filled(q client.Question) client.Question {
+	if q.Epsilon == 0 {
+		q.Epsilon = 10
+	}
+	if q.Precision == "" {
+		q.Precision = "low"
+	}
+	return q
+}
+
+// answered asks a question that must be answered, and compares the answer with the truth.
+func (c *cluster) answered(q client.Question) *client.Answer {
+	c.Helper()
+	a, err := c.ask(q)
+	if err != nil {
+		c.Fatalf("%s: %v", q.Count, err)
+	}
+	checkAnswer(c, c.people, q, a)
+	return a
+}
+
+// everybody is the question that all parties of the cluster take part in.
+func (c *cluster) everybody() client.Question {
+	var members []string
+	for i := range c.setup.parties {
+		members = append(members, partyNames[i]+".member")
+	}
+	return client.Question{Count: strings.Join(members, " && ")}
+}
+
+// stop takes the cluster down and checks that nothing is left of any question, and after that nothing of any node.
+func (c *cluster) stop() {
+	c.tap.clear()
+	c.ends.clear()
+	c.tidy()
+	for _, a := range c.analysts {
+		_ = a.Close()
+	}
+	c.coordinator.stop()
+	for _, p := range c.parties {
+		p.stop()
+	}
+	if !c.eventually(func() error {
+		if n, left := c.goroutines(); n > 0 {
+			return errors.New("goroutines of stopped nodes:\n" + left)
+		}
+		return nil
+	}) {
+		return
+	}
+	text := c.log.String()
+	if strings.Contains(text, "panic in a request") {
+		c.Errorf("a node panicked:\n%s", text)
+	}
+	for _, p := range c.people[:100] {
+		if id := fmt.Sprintf("%x", p.id); strings.Contains(text, id) {
+			c.Errorf("a log has customer %s", id)
+		}
+	}
+}
+
+// tidy checks that within seconds no living node has a session, a reservation or a goroutine at work.
+func (c *cluster) tidy() {
+	c.Helper()
+	c.eventually(func() error {
+		for _, p := range c.parties {
+			if err := p.tidy(); err != nil {
+				return err
+			}
+		}
+		if n, busy := c.goroutines(atWork...); n > 0 {
+			return errors.New("goroutines at work though nothing is:\n" + busy)
+		}
+		return nil
+	})
+}
+
+// eventually tries for some seconds until check returns nil, and fails the test otherwise.
+func (c *cluster) eventually(check func() error) bool {
+	c.Helper()
+	const patience = 8 * time.Second
+	var err error
+	for since := time.Now(); time.Since(since) < patience; time.Sleep(20 * time.Millisecond) {
+		if err = check(); err == nil {
+			return true
+		}
+	}
+	c.Errorf("after %v: %v", patience, err)
+	return false
+}
+
+// atWork are the packages whose functions are on the stack of a goroutine that works for a question.
+var atWork = []string{"sotto/party.", "sotto/coordinator.", "sotto/internal/keyholder.", "sotto/internal/pipeline.", "sotto/internal/he."}
+
+// waitingForTheEnd is on the stack of the goroutine in which a node serves.
+const waitingForTheEnd = "sotto/internal/rpc.Serve+"
+
+// goroutines returns how many goroutines of the cluster's nodes work with one of the texts in their stack, and their stacks;
+// all of them without any text.
+func (c *cluster) goroutines(containing ...string) (int, string) {
+	var profile bytes.Buffer
+	c.must(pprof.Lookup("goroutine").WriteTo(&profile, 1))
+	count := 0
+	var found []string
+	for _, stack := range strings.Split(profile.String(), "\n\n") { // those that are alike stand once, with their number
+		if !strings.Contains(stack, fmt.Sprintf("%q", c.label)) {
+			continue
+		}
+		matches := len(containing) == 0
+		for _, text := range containing {
+			matches = matches || strings.Contains(stack, text) && !strings.Contains(stack, waitingForTheEnd)
+		}
+		if matches {
+			alike := 0
+			_, _ = fmt.Sscan(stack, &alike)
+			count += alike
+			found = append(found, stack)
+		}
+	}
+	return count, strings.Join(found, "\n\n")
+}
+
+// logBuffer gathers log lines of many goroutines.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(line)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

@@ -1,0 +1,259 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/sotto-dev/sotto/coordinator"
+	"github.com/sotto-dev/sotto/coordinator/store"
+	"github.com/sotto-dev/sotto/internal/agreement"
+	"github.com/sotto-dev/sotto/internal/ids"
+	"github.com/sotto-dev/sotto/internal/rpc"
+	"github.com/sotto-dev/sotto/party"
+	"github.com/sotto-dev/sotto/party/config"
+	"github.com/sotto-dev/sotto/party/ledger"
+	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
+)
+
+// partyNode is a party that can crash and come back.
+type partyNode struct {
+	cluster *cluster
+	name    string
+	index   int
+	config  *config.Party
+	path    string       // of the ledger
+	clock   atomic.Int64 // how far ahead it is, in nanoseconds
+
+	mu     sync.Mutex
+	node   *party.Node // nil while it is down
+	ledger *ledger.Ledger
+	served *served
+}
+
+func newParty(c *cluster, index int, path string) *partyNode {
+	c.Helper()
+	c.must(ledger.Create(path))
+	return &partyNode{cluster: c, name: partyNames[index], index: index, path: path, config: &config.Party{
+		Name: partyNames[index], Identity: config.Identity{Column: "id", Type: ids.Opaque}, CustomersUpTo: customersUpTo,
+		Segments: segments, Dimensions: dimensions, Limits: c.limits[partyNames[index]],
+	}}
+}
+
+func (p *partyNode) serve(l net.Listener) {
+	c := p.cluster
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var err error
+	p.ledger, err = ledger.Open(p.path)
+	c.must(err)
+	p.node, err = party.New(party.Options{
+		Agreement: c.agreement, Config: p.config, Key: c.keys[p.name], Ledger: p.ledger, Customers: snapshot(c.people, p.index),
+		Now: func() time.Time { return time.Now().Add(time.Duration(p.clock.Load())) },
+	})
+	c.must(err)
+	p.served = serve(l, func(ctx context.Context, l net.Listener) error {
+		return p.node.Serve(ctx, l, c.logger(p.name), c.ends.served(p.name)...)
+	})
+}
+
+// crash ends the node as a power cut does: from one moment to the next nothing reaches its ledger, and its connections
+// break.
+func (p *partyNode) crash() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.node != nil {
+		_ = p.ledger.Close()
+		p.served.cut()
+		p.served.stop()
+		p.node = nil
+	}
+}
+
+// stop ends the node in peace.
+func (p *partyNode) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.node != nil {
+		p.served.stop()
+		_ = p.ledger.Close()
+		p.node = nil
+	}
+}
+
+func (p *partyNode) down() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.node == nil
+}
+
+// restart starts a node that is down where it was.
+func (p *partyNode) restart() {
+	p.cluster.Helper()
+	member, _ := p.cluster.agreement.Party(p.name)
+	l, err := net.Listen("tcp", member.Address)
+	p.cluster.must(err)
+	p.cluster.labelled(func() { p.serve(l) })
+}
+
+// tidy returns what is left at a living node of any question.
+func (p *partyNode) tidy() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.node == nil {
+		return nil
+	}
+	if n := p.node.Sessions(); n > 0 {
+		return fmt.Errorf("%s has %d sessions left", p.name, n)
+	}
+	reserved, _, err := p.ledger.Spent(context.Background())
+	if err == nil && reserved > 0 {
+		err = fmt.Errorf("%s has %v reserved", p.name, reserved)
+	}
+	return err
+}
+
+// charged returns what the party's ledger says was released.
+func (p *partyNode) charged() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, released, err := p.ledger.Spent(context.Background())
+	p.cluster.must(err)
+	return released.Float()
+}
+
+// dial connects to the party as the coordinator, without a tap.
+func (p *partyNode) dial() sottov1.PartyClient {
+	p.cluster.Helper()
+	conn := p.cluster.dialParty(p.name)
+	p.cluster.Cleanup(func() { _ = conn.Close() })
+	return sottov1.NewPartyClient(conn)
+}
+
+func (c *cluster) dialParty(name string) *grpc.ClientConn {
+	c.Helper()
+	member, _ := c.agreement.Party(name)
+	conn, err := grpc.NewClient("passthrough:///"+member.Address,
+		append(rpc.DialOptions(), rpc.ClientCredentials(c.keys[agreement.CoordinatorName].ClientTLS(member.Key)))...)
+	c.must(err)
+	return conn
+}
+
+// coordinatorNode is a coordinator that can crash and come back.
+type coordinatorNode struct {
+	cluster *cluster
+	path    string // of the store
+
+	node   *coordinator.Node // nil while it is down
+	store  *store.Store
+	served *served
+	conns  []*grpc.ClientConn
+}
+
+func (n *coordinatorNode) serve(l net.Listener) {
+	c := n.cluster
+	var err error
+	n.store, err = store.Open(n.path)
+	c.must(err)
+	parties := map[string]sottov1.PartyClient{}
+	n.conns = nil
+	for _, p := range c.agreement.Parties {
+		conn := c.dialParty(p.Name)
+		n.conns = append(n.conns, conn)
+		parties[p.Name] = sottov1.NewPartyClient(&wire{conn, p.Name, c.tap})
+	}
+	n.node, err = coordinator.New(coordinator.Options{
+		Agreement: c.agreement, Key: c.keys[agreement.CoordinatorName], Store: n.store, Parties: parties,
+		Logger: c.logger(agreement.CoordinatorName), Patience: c.patience, MaxRunning: c.running,
+	})
+	c.must(err)
+	n.served = serve(l, func(ctx context.Context, l net.Listener) error {
+		return n.node.Serve(ctx, l, c.ends.served(agreement.CoordinatorName)...)
+	})
+}
+
+// crash ends the node as a power cut does: nothing reaches its store or the parties any more, and all connections break.
+func (n *coordinatorNode) crash() {
+	n.served.cut()
+	_ = n.store.Close()
+	n.disconnect()
+	n.served.stop()
+	n.node = nil
+}
+
+// stop ends the node in peace.
+func (n *coordinatorNode) stop() {
+	if n.node == nil {
+		return
+	}
+	n.served.stop()
+	n.disconnect()
+	_ = n.store.Close()
+	n.node = nil
+}
+
+func (n *coordinatorNode) disconnect() {
+	for _, c := range n.conns {
+		_ = c.Close()
+	}
+}
+
+// restart starts the node, when it is down, where it was.
+func (n *coordinatorNode) restart() {
+	n.cluster.Helper()
+	l, err := net.Listen("tcp", n.cluster.agreement.Coordinator.Address)
+	n.cluster.must(err)
+	n.cluster.labelled(func() { n.serve(l) })
+}
+
+// served is a node that serves as in production, on a network that can be cut.
+type served struct {
+	net.Listener
+	stop func() // makes it stop in peace, and waits
+
+	mu    sync.Mutex
+	conns []net.Conn
+	isCut bool
+}
+
+func serve(l net.Listener, run func(context.Context, net.Listener) error) *served {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &served{Listener: l}
+	var running sync.WaitGroup
+	running.Go(func() { _ = run(ctx, s) })
+	s.stop = func() {
+		cancel()
+		running.Wait()
+	}
+	return s
+}
+
+func (s *served) Accept() (net.Conn, error) {
+	conn, err := s.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isCut {
+		_ = conn.Close()
+	}
+	s.conns = append(s.conns, conn)
+	return conn, nil
+}
+
+// cut breaks all connections, and all that are made after.
+func (s *served) cut() {
+	_ = s.Listener.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.isCut = true
+	for _, c := range s.conns {
+		_ = c.Close()
+	}
+}
