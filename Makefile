@@ -1,6 +1,6 @@
-# Building and the demo need Go and a C++ compiler (DuckDB is C++); `make proto` needs protoc besides.
+# Building, the demo and the tests need Go and a C compiler; `make proto` needs protoc besides.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint test-long fuzz bench proto
+.PHONY: help cxx-runtime build demo test lint test-long fuzz bench proto
 
 tool := go tool -modfile=tools/go.mod
 FUZZ_TIME ?= 30s
@@ -8,13 +8,23 @@ FUZZ_TIME ?= 30s
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-build: ## build bin/sotto
+# DuckDB is linked in as a C++ library. Its runtime is on every machine, the link that linkers look for only where a C++
+# compiler is; with a C compiler alone, such a link is made here.
+ifeq ($(shell $(or $(CC),cc) -print-file-name=libstdc++.so),libstdc++.so)
+export CGO_LDFLAGS := -O2 -g -L$(CURDIR)/bin/lib
+cxx-runtime:
+	@mkdir -p bin/lib && ln -sf "$$($(or $(CC),cc) -print-file-name=libstdc++.so.6)" bin/lib/libstdc++.so
+else
+cxx-runtime:
+endif
+
+build: cxx-runtime ## build bin/sotto
 	@go build -o bin/sotto ./cmd/sotto
 
 demo: build ## three companies and three questions on this machine
 	@bin/sotto demo
 
-test: lint ## lint, then all tests
+test: cxx-runtime lint ## lint, then all tests
 	go test ./...
 
 lint: ## go vet, staticcheck, gofumpt

@@ -53,7 +53,7 @@ type Node struct {
 	waiting sync.WaitGroup // running questions
 
 	mu   sync.Mutex
-	runs map[[32]byte]*run // questions that this process has begun
+	runs map[[32]byte]*run // questions that are queued or under way
 }
 
 // New returns a coordinator. Its key must be the one that the agreement pins.
@@ -158,7 +158,7 @@ func (n *Node) Submit(ctx context.Context, r *sottov1.SubmitRequest) (*sottov1.S
 	return &sottov1.SubmitResponse{QueryId: q.HexID()}, nil
 }
 
-// own returns a question of the calling analyst, and its run if this process began it.
+// own returns a question of the calling analyst, and its run if it is under way.
 func (n *Node) own(ctx context.Context, queryID string) (*store.Query, *run, error) {
 	name, err := n.analyst(ctx)
 	if err != nil {
@@ -169,6 +169,10 @@ func (n *Node) own(ctx context.Context, queryID string) (*store.Query, *run, err
 		return nil, nil, fault.New(fault.Invalid, "%.80q is not the identifier of a question: it must be 64 hexadecimal digits", queryID)
 	}
 	rpc.Annotate(ctx, slog.String("query", hex.EncodeToString(id[:8])))
+	// The run first: once it is gone its end is stored.
+	n.mu.Lock()
+	run := n.runs[[32]byte(id)]
+	n.mu.Unlock()
 	q, err := n.Store.Get(ctx, [32]byte(id))
 	if err != nil {
 		return nil, nil, err
@@ -176,9 +180,7 @@ func (n *Node) own(ctx context.Context, queryID string) (*store.Query, *run, err
 	if q.Analyst != name { // do not tell whether it exists
 		return nil, nil, fault.New(fault.NotFound, "no question has the identifier %x", id)
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return q, n.runs[q.ID], nil
+	return q, run, nil
 }
 
 // Watch streams the progress of a question.

@@ -11,7 +11,7 @@ import (
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
 
-// run is a question under way, or one that this process has finished.
+// run is a question that is queued or under way.
 type run struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when the end is stored
@@ -75,10 +75,15 @@ func (n *Node) finish(ctx context.Context, id [32]byte, r *run, result *sottov1.
 		}
 		n.Logger.Warn("question failed", slog.String("kind", string(f.Kind)), slog.String("party", f.Party), slog.String("error", f.Error()))
 		failure := &sottov1.Failure{Kind: string(f.Kind), Party: f.Party, Message: f.Message, Hint: f.Hint}
-		if err := n.Store.Fail(id, failure); err != nil {
+		if err = n.Store.Fail(id, failure); err != nil {
 			n.Logger.Error("store is failing", slog.String("error", err.Error()))
 		}
 		final = &sottov1.Progress{Stage: sottov1.Stage_STAGE_FAILED, Failure: failure}
+	}
+	if err == nil { // else only the run knows how it ended
+		n.mu.Lock()
+		delete(n.runs, id)
+		n.mu.Unlock()
 	}
 	close(r.done)
 	r.update(final)
