@@ -76,18 +76,12 @@ func TestForeignShare(t *testing.T) {
 	body := c.everybody()
 	body.By = []string{"cinema.band"}
 	q, _ := c.question(body)
-	other := c.conduct(q)
-	other.prepareAll()
-	c.must(other.contribute())
+	var k, other *conductor // this session, and the one before it
 	attacks := []struct {
 		name    string
 		prepare func(k *conductor) (handOvers []*sottov1.Signed, results [][]byte)
 		text    string
 	}{
-		{"a c1 of another session", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
-			return k.handOvers(), append(k.results()[:1:1], other.results()[1:]...)
-		}, "the result of cell 1 is not the one that cinema signed"},
-		{"all of another session", func(*conductor) ([]*sottov1.Signed, [][]byte) { return other.handOvers(), other.results() }, "hand-over of bank is of another session"},
 		{"a block of the first hop", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
 			block := k.streams[0][0].GetBlock()
 			return k.handOvers(), [][]byte{block[len(block)/2:], k.results()[1], k.results()[2]}
@@ -96,6 +90,10 @@ func TestForeignShare(t *testing.T) {
 			r := k.results()
 			return k.handOvers(), [][]byte{r[1], r[0], r[2]}
 		}, "the result of cell 0 is not the one"},
+		{"a c1 of another session", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
+			return k.handOvers(), append(k.results()[:1:1], other.results()[1:]...)
+		}, "the result of cell 1 is not the one that cinema signed"},
+		{"all of another session", func(*conductor) ([]*sottov1.Signed, [][]byte) { return other.handOvers(), other.results() }, "hand-over of bank is of another session"},
 		{"a cell twice", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
 			r := k.results()
 			return k.handOvers(), [][]byte{r[0], r[0], r[2]}
@@ -108,11 +106,10 @@ func TestForeignShare(t *testing.T) {
 			return h, k.results()
 		}, "hand-over from cinema is not signed"},
 	}
-	var k *conductor
 	for i, attack := range attacks {
 		victim := partyNames[i%2] // two attacks on one session, for two parties
 		if i%2 == 0 {
-			k = c.conduct(newNonce(q))
+			k, other = c.conduct(newNonce(q)), k
 			k.prepareAll()
 			c.must(k.contribute())
 		}
@@ -124,7 +121,6 @@ func TestForeignShare(t *testing.T) {
 			refused(t, err, fault.Unavailable, "not under way")
 		})
 	}
-	other.forget()
 	if charges := c.charges(); charges["bank"] != 0 || charges["cinema"] != 0 {
 		t.Errorf("charges: %v", charges)
 	}

@@ -23,7 +23,7 @@ import (
 // no reservation is left, and the collaboration works again. The seed decides on the course; what runs at the same time
 // may still interleave differently.
 func TestCourseOfEvents(t *testing.T) {
-	seed, steps := uint64(1), 14
+	seed, steps := uint64(1), 8
 	if long {
 		steps = 300
 	}

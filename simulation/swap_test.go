@@ -205,8 +205,8 @@ func TestMessagesOnTheWay(t *testing.T) {
 		},
 	}
 	for name, change := range attacks {
-		for i, p := range places {
-			if !long && (p.method == "Release" || p.method == "Contribute") && name != "of an earlier session" && i%2 == 0 {
+		for _, p := range places {
+			if !long && p.method == "Release" && name != "of an earlier session" {
 				continue // each costs a whole question
 			}
 			fired := c.tap.on(p.inward, p.node, p.method, func(m message) ([]proto.Message, error) {
@@ -229,7 +229,6 @@ func TestMessagesOnTheWay(t *testing.T) {
 			c.tidy()
 		}
 	}
-	c.answered(c.everybody())
 }
 
 // flipped returns a copy of a message with one bit flipped, in the encoded bytes that it carries.

@@ -150,21 +150,27 @@ func (l *lane) send(inward bool, body any, send func(any) error) error {
 }
 
 func (l *lane) receive(inward bool, into any, receive func(any) error) error {
+	body := into.(proto.Message)
 	for len(l.pending) == 0 {
-		fresh := into.(proto.Message).ProtoReflect().New().Interface()
-		if err := receive(fresh); err != nil {
+		if err := receive(into); err != nil {
 			return err
 		}
 		m := l.of
-		m.inward, m.at, m.body = inward, l.got, fresh
+		m.inward, m.at, m.body = inward, l.got, body
 		l.got++
-		var err error
-		if l.pending, err = l.tap.pass(m); err != nil {
+		out, err := l.tap.pass(m)
+		if err != nil {
 			return err
 		}
+		if len(out) == 1 && out[0] == body {
+			return nil
+		}
+		for _, o := range out {
+			l.pending = append(l.pending, proto.Clone(o))
+		}
 	}
-	proto.Reset(into.(proto.Message))
-	proto.Merge(into.(proto.Message), l.pending[0])
+	proto.Reset(body)
+	proto.Merge(body, l.pending[0])
 	l.pending = l.pending[1:]
 	return nil
 }

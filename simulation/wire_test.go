@@ -143,7 +143,7 @@ func TestBlocksAreFresh(t *testing.T) {
 // coordinator and parties, their order within each call, and their lengths are the same for a question about a thousand
 // customers each and about nobody.
 func TestTrafficTellsNothing(t *testing.T) {
-	q := client.Question{Count: "bank.gold && cinema.member", By: []string{"bank.band", "cinema.region"}}
+	q := client.Question{Count: "bank.gold && cinema.member", By: []string{"cinema.region"}}
 	traffic := func(s setup) map[string]int {
 		c := start(t, s)
 		sizes := make(chan [2]any, 10000)

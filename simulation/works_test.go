@@ -106,7 +106,7 @@ func TestCoordinatorsNoiseRemains(t *testing.T) {
 // TestNothingIsLeft guards that what a question takes is given back however it ends: when questions were answered, failed
 // and given up on, the nodes have as many goroutines as before, and no session (which every test here checks).
 func TestNothingIsLeft(t *testing.T) {
-	c := start(t, setup{parties: 3, seed: 17})
+	c := start(t, setup{seed: 17})
 	c.answered(c.everybody())
 	c.tidy()
 	before, _ := c.goroutines()
@@ -117,13 +117,13 @@ func TestNothingIsLeft(t *testing.T) {
 	refused(t, err, fault.Protocol, "opening of cinema")
 	c.tap.clear()
 
-	c.tap.on(to, "florist", "Contribute", atBlock(blocks/2, func([]byte) []proto.Message { return []proto.Message{blockMessage(nil)} }))
+	c.tap.on(to, "cinema", "Contribute", atBlock(blocks/2, func([]byte) []proto.Message { return []proto.Message{blockMessage(nil)} }))
 	_, err = c.ask(c.everybody())
-	refused(t, err, fault.Protocol, "a block of cinema has 0 bytes")
+	refused(t, err, fault.Protocol, "a block of bank has 0 bytes")
 	c.tap.clear()
 
 	ctx, cancel := context.WithCancel(context.Background())
-	c.once("cinema", moments[5], cancel)
+	c.once("bank", moments[5], cancel)
 	if _, err := c.analysts[0].Ask(ctx, filled(c.everybody()), nil); !cancelled(err) {
 		t.Errorf("given up: %v", err)
 	}
