@@ -225,3 +225,23 @@ func TestTotalStd(t *testing.T) {
 		t.Errorf("%v for noise that fails Check, want NaN", got)
 	}
 }
+
+// Guards against cancellation where the noise is 10¹¹ times as large as what rounding and a Gaussian add to it: the width
+// is then that of the noise alone.
+func TestHalfWidthOfHugeNoise(t *testing.T) {
+	e := dp.Error{Noise: dp.Noise{Mechanism: dp.Laplace, Epsilon: 1.2840254166877414, Sensitivity: 67642343024}, Draws: 2}
+	alone, err := e.HalfWidth(0.5625)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Std = 0.001
+	both, err := e.HalfWidth(0.5625)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// P(|sum of two| > w) = e^−u·(1 + u/2) for u = w/b.
+	u := alone / (67642343024 / 1.2840254166877414)
+	if miss := math.Exp(-u) * (1 + u/2); math.Abs(miss/(1-0.5625)-1) > 1e-6 || math.Abs(both/alone-1) > 1e-8 {
+		t.Errorf("widths are %v and %v, missing %v", alone, both, miss)
+	}
+}

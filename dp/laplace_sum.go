@@ -49,35 +49,37 @@ func (s laplaceSum) above(y float64) float64 {
 }
 
 // beyond returns P(|sum + g| > w) for an independent Gaussian g of standard deviation std > 0, which by symmetry is
-// 2·∫ P(sum > y)·φ((y−w)/std)/std dy.
+// 2·∫ P(sum > w + std·x)·φ(x) dx. The variable is x, the distance from w in units of std: with y = w + std·x in its place,
+// a std far below the resolution of floating point at w would be lost.
 //
-// Everything under the integral is positive, so that small results keep their digits. P(sum > y) bends at 0 and changes
-// on the scale b near it, the Gaussian on the scale std near w. Breaking the range at 0, at ±b·2^i and at w ± 2·i·std
-// leaves pieces on each of which both are smooth, whatever the ratio of b and std; each gets 16 Gauss-Legendre points.
+// Everything under the integral is positive, so that small results keep their digits. P(sum > y) bends at y = 0 and
+// changes on the scale b near it, the Gaussian on the scale 1 near x = 0. Breaking the range at y = 0, at y = ±b·2^i and
+// at every second x leaves pieces on each of which both are smooth, whatever the ratio of b and std; each gets 16
+// Gauss-Legendre points.
 func (s laplaceSum) beyond(w, std float64) float64 {
 	const reach = 10 // P(g > 10·std) < 10⁻²³: nothing next to the smallest possible 1 − confidence, 10⁻¹⁶
-	cuts := make([]float64, 0, 2*reach)
-	for i := -reach; i <= reach; i += 2 {
-		cuts = append(cuts, w+float64(i)*std)
+	cuts := make([]float64, 0, 4*reach)
+	for x := -reach; x <= reach; x += 2 {
+		cuts = append(cuts, float64(x))
 	}
-	first, last := cuts[0], cuts[len(cuts)-1]
-	cuts = append(cuts, 0)
+	cut := func(y float64) {
+		if x := (y - w) / std; math.Abs(x) < reach {
+			cuts = append(cuts, x)
+		}
+	}
+	cut(0)
 	for y := s.scale; y <= s.scale*256; y *= 2 { // beyond 256·b the sum is flat: P < 10⁻⁴⁰ for 64 draws
-		cuts = append(cuts, -y, y)
+		cut(-y)
+		cut(y)
 	}
 	slices.Sort(cuts)
 	total := 0.
 	for i := 1; i < len(cuts); i++ {
-		low, high := max(cuts[i-1], first), min(cuts[i], last)
-		if low >= high {
-			continue
-		}
-		total += gaussLegendre(low, high, func(y float64) float64 {
-			g := (y - w) / std
-			return s.above(y) * math.Exp(-g*g/2)
+		total += gaussLegendre(cuts[i-1], cuts[i], func(x float64) float64 {
+			return s.above(w+std*x) * math.Exp(-x*x/2)
 		})
 	}
-	return 2 * total / (std * math.Sqrt(2*math.Pi))
+	return 2 * total / math.Sqrt(2*math.Pi)
 }
 
 // Abscissas and weights of 16-point Gauss-Legendre quadrature on [−1, 1], the positive half: Abramowitz and Stegun,
