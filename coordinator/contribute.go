@@ -139,7 +139,10 @@ func (r *relay) pump(ctx context.Context, i int) error {
 		case *sottov1.ContributeResponse_Block:
 			err = r.block(i, m.Block)
 		case *sottov1.ContributeResponse_HandOver:
-			return at(name, r.handOver(i, m.HandOver))
+			if err := r.handOver(i, m.HandOver); err != nil {
+				return at(name, err)
+			}
+			return at(name, r.ended(ctx, i))
 		default:
 			err = fault.New(fault.Protocol, "there is an empty message among the blocks")
 		}
@@ -147,6 +150,23 @@ func (r *relay) pump(ctx context.Context, i int) error {
 			return at(name, err)
 		}
 	}
+}
+
+// ended waits until hop i has ended its stream. Were it cancelled before that, the party would take the session for
+// cancelled.
+func (r *relay) ended(ctx context.Context, i int) error {
+	r.receiving[i].Store(true)
+	_, err := r.streams[i].Recv()
+	r.receiving[i].Store(false)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return err
+	}
+	return fault.New(fault.Protocol, "there is a message after the hand-over")
 }
 
 func (r *relay) block(i int, block []byte) error {
