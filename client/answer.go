@@ -66,14 +66,15 @@ func workOf(plan *query.Plan) Work {
 
 // StageTime is how long a stage took.
 type StageTime struct {
-	Stage   string
-	Seconds float64
+	Stage   string  `json:"stage"`
+	Seconds float64 `json:"seconds"`
 }
 
 // Hop is how many bytes of encrypted blocks travelled between two nodes.
 type Hop struct {
-	From, To string
-	Bytes    uint64
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Bytes uint64 `json:"bytes"`
 }
 
 // Bytes returns the bytes of encrypted blocks of all hops.

@@ -12,24 +12,24 @@ import (
 
 // Catalog is what can be asked about.
 type Catalog struct {
-	Collaboration string
-	Parties       []Party
+	Collaboration string  `json:"collaboration"`
+	Parties       []Party `json:"parties"`
 }
 
 // Party is what one party declares. Its names are as in questions, without the party's own.
 type Party struct {
-	Name          string
-	Unavailable   string // why the party could not be asked; then all else is empty
-	IdentityType  string // opaque, email or phone: parties can be compared that have the same
-	CustomersUpTo int64  // public upper bound on its customers
-	Segments      []string
-	Dimensions    []Dimension
+	Name          string      `json:"name"`
+	Unavailable   string      `json:"unavailable,omitempty"` // why the party could not be asked; then all else is empty
+	IdentityType  string      `json:"identity_type"`         // opaque, email or phone: parties can be compared that have the same
+	CustomersUpTo int64       `json:"customers_up_to"`       // public upper bound on its customers
+	Segments      []string    `json:"segments"`
+	Dimensions    []Dimension `json:"dimensions"`
 }
 
 // Dimension divides a party's customers by its values and "unknown".
 type Dimension struct {
-	Name   string
-	Values []string
+	Name   string   `json:"name"`
+	Values []string `json:"values"`
 }
 
 // Catalog fetches what every party declares. Every entry was signed by the party itself.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -78,7 +77,7 @@ func (b *benchOverlapCommand) Run(ctx context.Context, c console) (err error) {
 		return err
 	}
 	if b.JSON {
-		return json.NewEncoder(c.out).Encode(report)
+		return printJSON(c.out, report)
 	}
 	return report.print(c)
 }

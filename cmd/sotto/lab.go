@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -91,7 +90,7 @@ func (k *labCommand) ask(ctx context.Context, c console, l *lab.Lab, f *lab.File
 		return err
 	}
 	if k.JSON {
-		return json.NewEncoder(c.out).Encode(lab.NewReport(q.Name, answer, elapsed, cpu))
+		return printJSON(c.out, lab.NewReport(q.Name, answer, elapsed, cpu))
 	}
 	if err := printAnswer(c.out, answer, nil); err != nil {
 		return err
@@ -109,5 +108,5 @@ func (k *labCommand) refused(c console, name string, f *fault.Error) error {
 	if !k.JSON {
 		return nil
 	}
-	return json.NewEncoder(c.out).Encode(lab.Refusal{Name: name, Error: lab.Reason{Kind: string(f.Kind), Party: f.Party, Message: f.Message, Hint: f.Hint}})
+	return printJSON(c.out, lab.Refusal{Name: name, Error: lab.Reason{Kind: string(f.Kind), Party: f.Party, Message: f.Message, Hint: f.Hint}})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -115,6 +116,13 @@ func printCatalog(w io.Writer, catalog *client.Catalog) error {
 		}
 	}
 	return nil
+}
+
+// printJSON prints v on one line, with &, < and > as they are: this is no HTML.
+func printJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
 }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,7 +40,7 @@ func (k *catalogCommand) Run(ctx context.Context, c console) error {
 		return err
 	}
 	if k.JSON {
-		return json.NewEncoder(c.out).Encode(catalog)
+		return printJSON(c.out, catalog)
 	}
 	return printCatalog(c.out, catalog)
 }
@@ -108,7 +107,7 @@ func (k *queryCommand) Run(ctx context.Context, c console) error {
 		return err
 	}
 	if k.JSON {
-		return json.NewEncoder(c.out).Encode(lab.NewReport(ticket.ID, answer, time.Since(began), 0))
+		return printJSON(c.out, lab.NewReport(ticket.ID, answer, time.Since(began), 0))
 	}
 	return printAnswer(c.out, answer, nil)
 }

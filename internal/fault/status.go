@@ -138,7 +138,8 @@ func fromConnection(s *status.Status) *Error {
 	refusal, found := strings.CutPrefix(reason, here)
 	switch {
 	case !found:
-		return New(Unavailable, "cannot connect: %s", strings.TrimPrefix(reason, "Error while dialing: "))
+		return New(Unavailable, "cannot connect: %s", strings.TrimPrefix(reason, "Error while dialing: ")).
+			WithHint("check that the node runs, and that its address in the agreement is right")
 	case strings.Contains(refusal, "not in the agreement"):
 		return New(NotMember, "%s", refusal)
 	case strings.Contains(refusal, "the certificate expired"), strings.Contains(refusal, "the certificate is valid only"):

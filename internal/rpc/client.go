@@ -14,7 +14,8 @@ import (
 )
 
 // DialOptions returns the limits and interceptors of a client. The caller adds [ClientCredentials]. A call to a node that
-// cannot be reached fails after one attempt to connect; it is the caller who knows whether waiting makes sense.
+// cannot be reached fails after one attempt to connect, and at once until the next attempt is due (backoffMax at most);
+// it is the caller who knows whether waiting makes sense.
 func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithChainUnaryInterceptor(typedUnary),

@@ -40,5 +40,5 @@ const (
 
 	// A node that is being restarted is tried again soon, and not forever less often.
 	backoffBase = 100 * time.Millisecond
-	backoffMax  = 3 * time.Second
+	backoffMax  = time.Second
 )

@@ -63,7 +63,7 @@ func (l *requestLine) end(ctx context.Context, logger *slog.Logger, err error) {
 		}
 		attrs = append(attrs, slog.String("error", failure.Error()))
 	}
-	attrs = append(attrs, slog.String("kind", kind), slog.Duration("duration", time.Since(l.begun)))
+	attrs = append(attrs, slog.String("kind", kind), slog.Float64("seconds", time.Since(l.begun).Seconds()))
 	// Not with the request's own context: it may have ended, and handlers may drop lines of ended contexts.
 	logger.LogAttrs(context.WithoutCancel(ctx), level, "request", attrs...)
 }

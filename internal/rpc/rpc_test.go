@@ -230,7 +230,7 @@ func TestRequestLog(t *testing.T) {
 	} {
 		line := lines[i]
 		if line["method"] != want.method || line["kind"] != want.kind || line["level"] != want.level ||
-			line["peer"] != key.Public().Short() || line["session"] != "s1" || line["pinned"] != true || line["duration"] == nil {
+			line["peer"] != key.Public().Short() || line["session"] != "s1" || line["pinned"] != true || line["seconds"] == nil {
 			t.Errorf("line is %v, want %v", line, want)
 		}
 	}
