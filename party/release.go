@@ -78,6 +78,9 @@ func (n *Node) release(s *session, start *sottov1.ReleaseStart, stream grpc.Clie
 	if err != nil {
 		return nil, err
 	}
+	if err := stream.Context().Err(); err != nil { // nobody waits for it: it would be paid for and not be seen
+		return nil, err
+	}
 	encoded, err := proto.Marshal(release)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "store the release").Wrap(err)

@@ -68,6 +68,7 @@ func (p *partyNode) crash() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.node != nil {
+		p.served.mute()
 		_ = p.ledger.Close()
 		p.served.cut()
 		p.served.stop()
@@ -178,12 +179,12 @@ func (n *coordinatorNode) serve(l net.Listener) {
 }
 
 // crash ends the node as a power cut does: nothing reaches its store or the parties any more, and all connections break.
+// What is left of it in this process goes with stop.
 func (n *coordinatorNode) crash() {
-	n.served.cut()
+	n.served.mute()
 	_ = n.store.Close()
 	n.disconnect()
-	n.served.stop()
-	n.node = nil
+	n.served.cut()
 }
 
 // stop ends the node in peace.
@@ -216,9 +217,23 @@ type served struct {
 	net.Listener
 	stop func() // makes it stop in peace, and waits
 
-	mu    sync.Mutex
-	conns []net.Conn
-	isCut bool
+	silent atomic.Bool // nothing is sent any more
+	mu     sync.Mutex
+	conns  []net.Conn
+	isCut  bool
+}
+
+// servedConn is a connection that a served node accepted.
+type servedConn struct {
+	*net.TCPConn
+	of *served
+}
+
+func (c servedConn) Write(b []byte) (int, error) {
+	if c.of.silent.Load() {
+		return 0, net.ErrClosed
+	}
+	return c.TCPConn.Write(b)
 }
 
 func serve(l net.Listener, run func(context.Context, net.Listener) error) *served {
@@ -244,8 +259,11 @@ func (s *served) Accept() (net.Conn, error) {
 		_ = conn.Close()
 	}
 	s.conns = append(s.conns, conn)
-	return conn, nil
+	return servedConn{conn.(*net.TCPConn), s}, nil
 }
+
+// mute makes the node unable to say anything more.
+func (s *served) mute() { s.silent.Store(true) }
 
 // cut breaks all connections, and all that are made after.
 func (s *served) cut() {

@@ -72,7 +72,6 @@ func TestCourseOfEvents(t *testing.T) {
 			t.FailNow()
 		}
 	}
-	c.answered(c.everybody())
 }
 
 // randomQuestion asks about two or, now and then, all three parties.

@@ -183,34 +183,32 @@ func TestCoordinatorStops(t *testing.T) {
 	c.answered(c.everybody())
 }
 
-// TestCoordinatorCrashes guards what is left when the coordinator dies with blocks under way: the parties forget the
-// session by themselves, charge nothing, and the coordinator, when it is back, knows that the question has failed.
+// TestCoordinatorCrashes guards what is left when the coordinator dies between two steps, or with blocks under way: the
+// parties forget the session by themselves, charge nothing, and the coordinator, when it is back, knows that the question
+// has failed.
 func TestCoordinatorCrashes(t *testing.T) {
 	c := start(t, setup{parties: 3, seed: 35})
-	crashed := make(chan struct{})
-	c.once("cinema", moments[5], func() {
-		go func() {
-			c.coordinator.crash()
-			close(crashed)
-		}()
-	})
-	ctx := context.Background()
-	ticket, err := c.analysts[0].Submit(ctx, filled(c.everybody()))
-	c.must(err)
-	err = c.analysts[0].Watch(ctx, ticket.ID, nil)
-	if !fault.IsKind(err, fault.Unavailable) {
-		t.Errorf("watching a coordinator that crashes: %v", err)
-	}
-	<-crashed
-	c.tidy()
-	if c.charges()["bank"]+c.charges()["cinema"]+c.charges()["florist"] != 0 {
-		t.Errorf("charges without an answer: %v", c.charges())
-	}
-	c.coordinator.restart()
-	c.back()
-	failed(t, c.analysts[0].Watch(ctx, ticket.ID, nil), fault.Unavailable, "coordinator")
-	if _, err := c.analysts[0].Result(ctx, ticket); !fault.IsKind(err, fault.Unavailable) {
-		t.Errorf("result of a question that the coordinator lost: %v", err)
+	for _, m := range []moment{moments[1], moments[3], moments[5]} {
+		c.once("cinema", m, c.coordinator.crash)
+		ctx := context.Background()
+		ticket, err := c.analysts[0].Submit(ctx, filled(c.everybody()))
+		c.must(err)
+		err = c.analysts[0].Watch(ctx, ticket.ID, nil)
+		if !fault.IsKind(err, fault.Unavailable) {
+			t.Errorf("watching a coordinator that crashes %s: %v", m.name, err)
+		}
+		c.tap.clear()
+		c.tidy()
+		if c.charges()["bank"]+c.charges()["cinema"]+c.charges()["florist"] != 0 {
+			t.Errorf("charges without an answer: %v", c.charges())
+		}
+		c.coordinator.stop() // what is left of it
+		c.coordinator.restart()
+		c.back()
+		failed(t, c.analysts[0].Watch(ctx, ticket.ID, nil), fault.Unavailable, "coordinator")
+		if _, err := c.analysts[0].Result(ctx, ticket); !fault.IsKind(err, fault.Unavailable) {
+			t.Errorf("result of a question that the coordinator lost: %v", err)
+		}
 	}
 	c.answered(client.Question{Count: "bank.member && florist.gold"})
 }
