@@ -3,6 +3,7 @@ package simulation
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -150,7 +151,12 @@ func TestContributeTwice(t *testing.T) {
 	stream, err := k.parties["cinema"].Contribute(context.Background())
 	c.must(err)
 	c.must(stream.Send(k.start()))
-	// Either may come first; the other one kills both.
+	c.eventually(func() error {
+		if n, _ := c.goroutines("sotto/party.(*hop).receive"); n == 0 {
+			return errors.New("the first call does not wait for blocks")
+		}
+		return nil
+	})
 	_, err = k.hop("cinema", k.start())
 	refused(t, err, fault.Protocol, "contribute was called twice")
 	_, err = stream.Recv()

@@ -51,6 +51,7 @@ func TestSealedAnswer(t *testing.T) {
 		"a bit of the sealed bytes":      func(r *sottov1.ResultResponse) { s := r.Releases[0].Sealed; s[len(s)-1] ^= 1 },
 		"two releases swapped":           func(r *sottov1.ResultResponse) { r.Releases[0], r.Releases[1] = r.Releases[1], r.Releases[0] },
 		"a release twice":                func(r *sottov1.ResultResponse) { r.Releases[1] = r.Releases[0] },
+		"another name on a release":      func(r *sottov1.ResultResponse) { r.Releases[1].KeyHolder = "bank" },
 		"a release left out":             func(r *sottov1.ResultResponse) { r.Releases = r.Releases[1:] },
 		"one release more":               func(r *sottov1.ResultResponse) { r.Releases = append(r.Releases, r.Releases[0]) },
 		"the coordinator in bank's name": func(r *sottov1.ResultResponse) { r.Releases[0].Release = r.Releases[2].Release },

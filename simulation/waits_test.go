@@ -227,7 +227,7 @@ func TestPartyStops(t *testing.T) {
 			}()
 			select {
 			case <-stopped:
-			case <-time.After(20 * time.Second):
+			case <-time.After(7 * time.Second): // a server that stops waits 10 s for calls that go on
 				t.Errorf("the party waits for the coordinator %s", m.name)
 			}
 		})
