@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/sotto-dev/sotto/internal/canon"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/protocol"
 	"github.com/sotto-dev/sotto/internal/query"
@@ -95,17 +96,31 @@ func TestForeignShare(t *testing.T) {
 			return k.handOvers(), append(k.results()[:1:1], other.results()[1:]...)
 		}, "the result of cell 1 is not the one that cinema signed"},
 		{"all of another session", func(*conductor) ([]*sottov1.Signed, [][]byte) { return other.handOvers(), other.results() }, "hand-over of bank is of another session"},
-		{"a cell twice", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
-			r := k.results()
-			return k.handOvers(), [][]byte{r[0], r[0], r[2]}
-		}, "the result of cell 1 is not the one"},
-		{"a cell too few", func(k *conductor) ([]*sottov1.Signed, [][]byte) { return k.handOvers(), k.results()[:2] }, "the results end early"},
 		{"a hand-over too few", func(k *conductor) ([]*sottov1.Signed, [][]byte) { return k.handOvers()[1:], k.results() }, "there are 1 hand-overs"},
 		{"no signature", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
 			h := k.handOvers()
 			h[1] = &sottov1.Signed{Body: h[1].Body, Signature: bytes.Repeat([]byte{0}, 64)}
 			return h, k.results()
 		}, "hand-over from cinema is not signed"},
+		// A dishonest party may sign what it likes; the others see that it does not fit.
+		{"a last hop that got something else", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
+			h := k.handOvers()
+			h[1] = c.resigned("cinema", h[1], func(b *protocol.HandOver) { b.In[0]++ })
+			return h, k.results()
+		}, "cinema did not receive what the hop before it sent"},
+		{"a first hop that sent something else", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
+			h := k.handOvers()
+			h[0] = c.resigned("bank", h[0], func(b *protocol.HandOver) { b.Out[0]++ })
+			return h, k.results()
+		}, "cinema did not receive what the hop before it sent"},
+		{"a cell twice", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
+			r := k.results()
+			return k.handOvers(), [][]byte{r[0], r[0], r[2]}
+		}, "the result of cell 1 is not the one"},
+		{"a cell too few", func(k *conductor) ([]*sottov1.Signed, [][]byte) { return k.handOvers(), k.results()[:2] }, "the results end early"},
+	}
+	if !long {
+		attacks = attacks[:len(attacks)-2]
 	}
 	for i, attack := range attacks {
 		victim := partyNames[i%2] // two attacks on one session, for two parties
@@ -125,6 +140,15 @@ func TestForeignShare(t *testing.T) {
 	if charges := c.charges(); charges["bank"] != 0 || charges["cinema"] != 0 {
 		t.Errorf("charges: %v", charges)
 	}
+}
+
+// resigned returns a hand-over that its party has changed and signed anew.
+func (c *cluster) resigned(party string, signed *sottov1.Signed, change func(*protocol.HandOver)) *sottov1.Signed {
+	c.Helper()
+	var body protocol.HandOver
+	c.must(canon.Decode(body.Domain(), signed.Body, &body))
+	change(&body)
+	return protocol.Sign(c.keys[party], &body)
 }
 
 // TestContributeTwice guards that a hop is done once (attack 4): two different encrypted vectors under one key, or one

@@ -40,6 +40,11 @@ func TestSealedAnswer(t *testing.T) {
 	plan, err := query.NewPlan(asked())
 	c.must(err)
 
+	// What would be found out later, too, when the numbers don't add up.
+	reasons := map[string]string{
+		"sealed anew by the coordinator":     "what bank sealed was altered",
+		"a result that its party signs anew": "is over other hand-overs",
+	}
 	for name, change := range map[string]func(r *sottov1.ResultResponse){
 		"another answer":                 func(r *sottov1.ResultResponse) { proto.Reset(r); proto.Merge(r, earlier) },
 		"nothing":                        func(r *sottov1.ResultResponse) { proto.Reset(r) },
@@ -62,6 +67,12 @@ func TestSealedAnswer(t *testing.T) {
 			c.must(err)
 			r.Releases[0].Sealed = forged
 		},
+		"a result that its party signs anew": func(r *sottov1.ResultResponse) {
+			last := len(r.HandOvers) - 1
+			r.HandOvers[last] = c.resigned(plan.Chains[0].Hops[last].Party, r.HandOvers[last], func(b *protocol.HandOver) {
+				b.Cells[0].C0[10] ^= 1
+			})
+		},
 		"no hand-overs":                func(r *sottov1.ResultResponse) { r.HandOvers = nil },
 		"hand-overs of another":        func(r *sottov1.ResultResponse) { r.HandOvers = earlier.HandOvers },
 		"one hand-over of another":     func(r *sottov1.ResultResponse) { r.HandOvers[1] = earlier.HandOvers[1] },
@@ -76,6 +87,9 @@ func TestSealedAnswer(t *testing.T) {
 		}
 		if !fault.IsKind(err, fault.Protocol) {
 			t.Errorf("%s: %+v, %v", name, a, err)
+		}
+		if text, ok := reasons[name]; ok {
+			refused(t, err, fault.Protocol, text)
 		}
 		c.ends.clear()
 	}

@@ -34,7 +34,7 @@ func TestBudget(t *testing.T) {
 // TestBudgetUnderRush guards the budget when many ask at the same time: whatever comes through is paid, and no party spends
 // more than it has.
 func TestBudgetUnderRush(t *testing.T) {
-	c := start(t, setup{total: 20, running: 8, seed: 91})
+	c := start(t, setup{total: 10, running: 8, seed: 91})
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	answers := 0
@@ -54,8 +54,11 @@ func TestBudgetUnderRush(t *testing.T) {
 	all.Wait()
 	c.tidy()
 	want := 10 * float64(answers)
-	if charges := c.charges(); answers > 2 || charges["bank"] != want || charges["cinema"] != want {
-		t.Errorf("%d answers with a budget for two, charges %v", answers, charges)
+	if charges := c.charges(); answers > 1 || charges["bank"] != want || charges["cinema"] != want {
+		t.Errorf("%d answers with a budget for one, charges %v", answers, charges)
+	}
+	if answers == 0 { // each party may have set its budget aside for another question; that is over
+		c.answered(c.everybody())
 	}
 }
 
@@ -123,9 +126,9 @@ func TestTooManySessions(t *testing.T) {
 		c.must(err)
 	}
 	forget(open[3])
-	c.answered(c.everybody())
+	c.must(prepare())
 	for _, id := range open {
-		forget(id)
+		forget(id) // one of them a second time, which does nothing
 	}
 }
 

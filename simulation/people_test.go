@@ -166,8 +166,8 @@ func checkAnswer(t testing.TB, all []person, q client.Question, a *client.Answer
 		if err != nil {
 			t.Fatal(err)
 		}
-		if true := float64(want[key]); true < low || true > high {
-			t.Errorf("cell %q of %s: %v true people, answer %d, interval %v to %v", key, q.Count, true, cell.Value, low, high)
+		if exact := float64(want[key]); exact < low || exact > high {
+			t.Errorf("cell %q of %s: %v people in truth, answer %d, interval %v to %v", key, q.Count, exact, cell.Value, low, high)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sotto-dev/sotto/client"
 	"github.com/sotto-dev/sotto/internal/fault"
+	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
 
 // TestSlowParty guards that a party that stops answering in any stage, its connection alive, is given up on after the
@@ -211,6 +212,65 @@ func TestCoordinatorCrashes(t *testing.T) {
 		}
 	}
 	c.answered(client.Question{Count: "bank.member && florist.gold"})
+}
+
+// TestForgetEndsStreams guards that Forget ends what waits for a coordinator that is silent, its connection alive: for
+// blocks, for somebody to take blocks, for results to open. Nothing of the session is left, and the stream says why.
+func TestForgetEndsStreams(t *testing.T) {
+	c := start(t, setup{seed: 38})
+	q, _ := c.question(c.everybody())
+	ctx := context.Background()
+	for _, wait := range []struct {
+		party, at string
+		begin     func(k *conductor) func() error // returns what receives until the end
+	}{
+		{"cinema", "sotto/party.(*hop).receive", func(k *conductor) func() error {
+			stream, err := k.parties["cinema"].Contribute(ctx)
+			c.must(err)
+			c.must(stream.Send(k.start()))
+			return func() error { _, err := stream.Recv(); return err }
+		}},
+		{"bank", "sotto/party.send", func(k *conductor) func() error {
+			stream, err := k.parties["bank"].Contribute(ctx)
+			c.must(err)
+			c.must(stream.Send(k.start()))
+			return func() error {
+				for {
+					if _, err := stream.Recv(); err != nil {
+						return err
+					}
+				}
+			}
+		}},
+		{"bank", "sotto/party.(*Node).release", func(k *conductor) func() error {
+			c.must(k.contribute())
+			stream, err := k.parties["bank"].Release(ctx)
+			c.must(err)
+			c.must(stream.Send(&sottov1.ReleaseRequest{Message: &sottov1.ReleaseRequest_Start{Start: &sottov1.ReleaseStart{
+				Session: k.id[:], HandOvers: k.handOvers(),
+			}}}))
+			return func() error { return stream.RecvMsg(&sottov1.ReleaseResponse{}) }
+		}},
+	} {
+		k := c.conduct(newNonce(q))
+		k.prepareAll()
+		receive := wait.begin(k)
+		c.eventually(func() error { // until it has been at the same place for a while
+			for range 10 {
+				if n, _ := c.goroutines(wait.at); n == 0 {
+					return errors.New("nothing waits in " + wait.at)
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+			return nil
+		})
+		k.forget()
+		c.tidy()
+		refused(t, receive(), fault.Cancelled, "the coordinator ended the session")
+	}
+	if charges := c.charges(); charges["bank"]+charges["cinema"] != 0 {
+		t.Errorf("charges are %v", charges)
+	}
 }
 
 // TestPartyStops guards that a party that is shut down in the midst of its blocks, or of a release that does not come to
