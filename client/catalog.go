@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/sotto-dev/sotto/internal/fault"
@@ -24,12 +25,23 @@ type Party struct {
 	CustomersUpTo int64       `json:"customers_up_to"`       // public upper bound on its customers
 	Segments      []string    `json:"segments"`
 	Dimensions    []Dimension `json:"dimensions"`
+	Measures      []Measure   `json:"measures"`
+	Purposes      []string    `json:"purposes"` // that questions may be for; none for any
+	Snapshot      string      `json:"snapshot"` // version of its customers, in hexadecimal
 }
 
 // Dimension divides a party's customers by its values and "unknown".
 type Dimension struct {
 	Name   string   `json:"name"`
 	Values []string `json:"values"`
+}
+
+// Measure is an amount of each of a party's customers, clipped to bounds and rounded to steps.
+type Measure struct {
+	Name string     `json:"name"`
+	Unit string     `json:"unit"`
+	Clip [2]float64 `json:"clip"`
+	Step float64    `json:"step"`
 }
 
 // Catalog fetches what every party declares. Every entry was signed by the party itself.
@@ -46,6 +58,10 @@ func (c *Client) Catalog(ctx context.Context) (*Catalog, error) {
 			for _, dimension := range d.Dimensions {
 				p.Dimensions = append(p.Dimensions, Dimension{dimension.Name, dimension.Values})
 			}
+			for _, m := range d.Measures {
+				p.Measures = append(p.Measures, Measure{m.Name, m.Unit, [2]float64{float64(m.Low) * m.Step, float64(m.High) * m.Step}, m.Step})
+			}
+			p.Purposes, p.Snapshot = d.Purposes, hex.EncodeToString(d.Snapshot[:])
 		}
 		catalog.Parties = append(catalog.Parties, p)
 	}
@@ -97,6 +113,16 @@ func declared(party string, descriptors map[string]*protocol.Descriptor, unavail
 		return nil, fault.New(fault.Unavailable, "%s", why).WithParty(party).WithHint("try again when the party's node is up")
 	}
 	return nil, fault.New(fault.Unknown, "there is no party %q in the collaboration", party).WithHint("sotto catalog lists the parties")
+}
+
+// measureOf returns a declared measure.
+func measureOf(party, name string, d *protocol.Descriptor) (query.Amount, error) {
+	for _, m := range d.Measures {
+		if m.Name == name && m.Party == party {
+			return m, nil
+		}
+	}
+	return query.Amount{}, fault.New(fault.Unknown, "%s has no measure %q", party, name).WithHint("sotto catalog lists the measures")
 }
 
 // dimension returns a declared dimension by its full name.

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
 	"time"
 
 	"google.golang.org/grpc"
@@ -31,13 +32,16 @@ type Client struct {
 	agreement *agreement.Agreement
 	key       *identity.Key
 	name      string
+	tickets   *tickets
+	now       func() time.Time
 	rpc       sottov1.CoordinatorClient
 	conn      *grpc.ClientConn
 }
 
 // Dial prepares a connection for the analyst whose identity is in identityDir (made by "sotto keys new"), under the
 // agreement in the file agreementPath. It connects when first used; the coordinator must show the key that the
-// agreement pins.
+// agreement pins. The keys of answers are kept in the folder queries of identityDir: by them, the same question gets the
+// same answer again without being paid for again.
 func Dial(agreementPath, identityDir string) (*Client, error) {
 	a, err := agreement.Load(agreementPath)
 	if err != nil {
@@ -47,11 +51,12 @@ func Dial(agreementPath, identityDir string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(a, key)
+	return New(a, key, filepath.Join(identityDir, "queries"))
 }
 
-// New is Dial for an agreement and identity at hand. It is for programs within this module.
-func New(a *agreement.Agreement, key *identity.Key) (*Client, error) {
+// New is Dial for an agreement and identity at hand, with a folder for the keys of answers, or "" to keep them in memory.
+// It is for programs within this module.
+func New(a *agreement.Agreement, key *identity.Key, queries string) (*Client, error) {
 	analyst, ok := a.AnalystByKey(key.Public())
 	if !ok {
 		return nil, fault.New(fault.NotMember, "%s is not an analyst of the agreement of %q", key.Public(), a.Collaboration).
@@ -62,14 +67,21 @@ func New(a *agreement.Agreement, key *identity.Key) (*Client, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "connect to the coordinator at %s", a.Coordinator.Address).Wrap(err)
 	}
-	return &Client{agreement: a, key: key, name: analyst.Name, rpc: sottov1.NewCoordinatorClient(conn), conn: conn}, nil
+	return &Client{
+		agreement: a, key: key, name: analyst.Name, tickets: newTickets(queries), now: time.Now,
+		rpc: sottov1.NewCoordinatorClient(conn), conn: conn,
+	}, nil
 }
 
 // Close closes the connection. Questions under way go on.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// ErrorKind returns the kind of an error of this package: "invalid", "unknown_name", "not_a_member", "limit", "budget",
-// "unsupported", "expired", "stale", "unavailable", "protocol", "cancelled", "not_found" or "internal"; "" for nil.
+// Find returns the ticket of a question that was asked with this identity.
+func (c *Client) Find(id string) (*Ticket, error) { return c.tickets.find(id) }
+
+// ErrorKind returns the kind of an error of this package: "invalid", "unknown_name", "not_a_member", "limit", "size",
+// "purpose", "budget", "unsupported", "expired", "stale", "unavailable", "protocol", "cancelled", "not_found" or
+// "internal"; "" for nil.
 func ErrorKind(err error) string {
 	if err == nil {
 		return ""
@@ -144,14 +156,14 @@ func (c *Client) Cancel(ctx context.Context, id string) error {
 }
 
 // Ask submits a question, follows it and opens the answer. If ctx ends first the question is cancelled, at the
-// coordinator and at every party.
+// coordinator and at every party. Where this analyst has asked the same of the same data before, that answer is returned.
 func (c *Client) Ask(ctx context.Context, q Question, report func(Progress)) (*Answer, error) {
 	ticket, err := c.Submit(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.Watch(ctx, ticket.ID, report); err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && !ticket.Earlier { // else it may be somebody else's who waits
 			return nil, c.giveUp(ctx, ticket.ID)
 		}
 		return nil, err

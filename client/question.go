@@ -3,9 +3,11 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/sotto-dev/sotto/dp"
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/canon"
 	"github.com/sotto-dev/sotto/internal/fault"
@@ -15,11 +17,19 @@ import (
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
 
-// Question is what to count. Zero values of the optional fields stand for the defaults.
+// Question is what to ask: one of Count, Sum, Mean, Total and Frequency. Zero values of the optional fields stand for the
+// defaults.
+//
+// Audiences are in CEL: party.member, party.segment, party.dimension == "value", != and in [list], joined by &&, || and !.
 type Question struct {
-	Count   string   // audience in CEL: party.member, party.segment, party.dimension == "value", &&, ||, !
-	By      []string // dimensions, "party.dimension"; a cell of the answer for every combination of their values
-	Epsilon float64  // privacy loss ε of the whole answer, in (0, 20], a multiple of 10⁻⁶
+	Count     string   // people of an audience
+	Sum       string   // of a measure, "party.measure", over the people of Where
+	Mean      string   // of a measure, "party.measure", over the people of Where who have one
+	Where     string   // audience of Sum and Mean
+	Total     []string // audiences of one party each, whose customers are added up; nobody is matched
+	Frequency []string // audiences of one party each: how many people are in exactly 1, 2, … of them
+	By        []string // dimensions, "party.dimension"; a cell of the answer for every combination of their values
+	Epsilon   float64  // privacy loss ε of the whole answer, in (0, 20], a multiple of 10⁻⁶
 
 	Mechanism string        // "laplace" (default) or "gaussian"
 	Delta     float64       // δ of the Gaussian mechanism, in (0, 1)
@@ -27,82 +37,184 @@ type Question struct {
 	Layout    string        // "hashed" (default)
 	Purpose   string        // what the answer is for
 	Lifetime  time.Duration // how long parties may begin the question; default one hour, at most 24
+	Fresh     bool          // ask, and pay, even where the same question was answered before
+}
+
+// measure returns what the question measures, its audience, and the measure's name or "".
+func (q *Question) measure() (measure, audience, amount string, err error) {
+	list := func(parts []string) string { return "[" + strings.Join(parts, ", ") + "]" }
+	given := 0
+	for _, m := range []struct {
+		given                     bool
+		measure, audience, amount string
+	}{
+		{q.Count != "", query.Count, q.Count, ""},
+		{q.Sum != "", query.Sum, q.Where, q.Sum},
+		{q.Mean != "", query.Mean, q.Where, q.Mean},
+		{len(q.Total) > 0, query.Total, list(q.Total), ""},
+		{len(q.Frequency) > 0, query.Frequency, list(q.Frequency), ""},
+	} {
+		if m.given {
+			given++
+			measure, audience, amount = m.measure, m.audience, m.amount
+		}
+	}
+	switch {
+	case given != 1:
+		return "", "", "", fault.New(fault.Invalid, "a question has one of count, sum, mean, total and frequency; this one has %d", given)
+	case amount == "" && q.Where != "":
+		return "", "", "", fault.New(fault.Invalid, "where is for sum and mean; a %s has its audience itself", measure)
+	}
+	return measure, audience, amount, nil
 }
 
 // Ticket is a question that was submitted, with the key that opens its answer. Keep it as secret as the answer.
 type Ticket struct {
-	ID string
+	ID      string
+	Earlier bool // the same was asked before: nothing is charged again
 
 	query  *query.Query
 	signed *sottov1.Signed
 	key    *seal.Key
 }
 
-// Submit signs a question and hands it to the coordinator. What can be refused without asking anybody is refused here.
+// Submit signs a question and hands it to the coordinator. What can be refused without asking anybody is refused here. Where
+// this analyst has asked the same of the same data before, the earlier question's ticket comes back, and nothing is
+// charged, unless q.Fresh is set.
 func (c *Client) Submit(ctx context.Context, q Question) (*Ticket, error) {
-	audience, err := query.ParseAudience(q.Count)
+	body, _, err := c.compose(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	micro, err := agreement.MicroEpsilonOf(q.Epsilon)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "%v", err)
+	defer c.tickets.lock(body.Content())()
+	if !q.Fresh {
+		if earlier, err := c.earlier(ctx, body.Content()); earlier != nil || err != nil {
+			return earlier, err
+		}
 	}
 	key, err := seal.NewKey()
 	if err != nil {
 		return nil, fault.New(fault.Internal, "draw the answer's key").Wrap(err)
 	}
-	body := &query.Query{
-		Collaboration: c.agreement.Collaboration, Agreement: c.agreement.Hash(), Analyst: c.name, Purpose: q.Purpose,
-		Measure: "count", Audience: q.Count, Layout: or(q.Layout, "hashed"), Precision: or(q.Precision, "medium"),
-		Noise: string(c.agreement.Noise), Mechanism: or(q.Mechanism, "laplace"), MicroEpsilon: int64(micro), Delta: q.Delta,
-		Recipient: key.Public(), Expires: time.Now().Add(or(q.Lifetime, time.Hour)).Unix(),
-	}
+	body.Recipient = key.Public()
 	rand.Read(body.Nonce[:])
-	if err := c.describe(ctx, body, audience, q.By); err != nil {
+	t := &Ticket{ID: body.HexID(), query: body, signed: protocol.Sign(c.key, body), key: key}
+	if err := c.tickets.keep(t); err != nil { // before it is sent: an answer without its key is paid for and lost
 		return nil, err
 	}
-	if err := body.Check(c.agreement, time.Now()); err != nil {
-		return nil, err
-	}
-	if _, err := query.NewPlan(body); err != nil {
-		return nil, err
-	}
-	t := &Ticket{query: body, signed: protocol.Sign(c.key, body), key: key}
+	_, err = c.handIn(ctx, t)
+	return t, err
+}
+
+// handIn submits a signed question, for the first time or again.
+func (c *Client) handIn(ctx context.Context, t *Ticket) (sottov1.Stage, error) {
 	response, err := c.rpc.Submit(ctx, &sottov1.SubmitRequest{Query: t.signed})
 	if err != nil && ctx.Err() != nil {
-		return nil, c.giveUp(ctx, body.HexID()) // it may have been taken
+		return 0, c.giveUp(ctx, t.ID) // it may have been taken
 	}
 	if err != nil {
-		return nil, fault.From(err)
+		return 0, fault.From(err)
 	}
-	if t.ID = response.GetQueryId(); t.ID != body.HexID() {
-		return nil, fault.New(fault.Protocol, "the coordinator took the question for another one")
+	if response.GetQueryId() != t.ID {
+		return 0, fault.New(fault.Protocol, "the coordinator took the question for another one")
 	}
+	return response.GetStage(), nil
+}
+
+// earlier returns the ticket of the same question if the coordinator has its answer or is at work on it; nil otherwise.
+func (c *Client) earlier(ctx context.Context, content [32]byte) (*Ticket, error) {
+	t := c.tickets.of(content)
+	if t == nil {
+		return nil, nil
+	}
+	stage, err := c.handIn(ctx, t)
+	switch {
+	case fault.IsKind(err, fault.Expired): // the coordinator has lost it
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case stage == sottov1.Stage_STAGE_FAILED:
+		return nil, nil
+	}
+	t.Earlier = true
 	return t, nil
 }
 
-// describe fills in what the catalog says about the parties and dimensions of the question, and checks its names.
-func (c *Client) describe(ctx context.Context, body *query.Query, audience *query.Expr, by []string) error {
+// compose makes the body of a question, but for the key, and its plan. What can be refused without asking anybody is
+// refused here.
+func (c *Client) compose(ctx context.Context, q Question) (*query.Query, *query.Plan, error) {
+	measure, audience, amount, err := q.measure()
+	if err != nil {
+		return nil, nil, err
+	}
+	micro, err := agreement.MicroEpsilonOf(q.Epsilon)
+	if err != nil {
+		return nil, nil, fault.New(fault.Invalid, "%v", err)
+	}
+	var atto int64
+	if q.Delta != 0 {
+		if atto, err = dp.AttoDeltaOf(q.Delta); err != nil {
+			return nil, nil, fault.New(fault.Invalid, "%v", err)
+		}
+	}
+	body := &query.Query{
+		Collaboration: c.agreement.Collaboration, Agreement: c.agreement.Hash(), Analyst: c.name, Purpose: q.Purpose,
+		Measure: measure, Audience: audience, Layout: or(q.Layout, "hashed"), Precision: or(q.Precision, "medium"),
+		Noise: string(c.agreement.Noise), Mechanism: or(q.Mechanism, "laplace"), MicroEpsilon: int64(micro), AttoDelta: atto,
+		Expires: c.now().Add(or(q.Lifetime, time.Hour)).Unix(),
+	}
+	parts, err := parse(measure, audience)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.describe(ctx, body, parts, q.By, amount); err != nil {
+		return nil, nil, err
+	}
+	if err := body.Check(c.agreement, c.now()); err != nil {
+		return nil, nil, err
+	}
+	plan, err := query.NewPlan(body)
+	return body, plan, err
+}
+
+// parse returns the audience as one expression, or the parts of a total or frequency.
+func parse(measure, audience string) ([]*query.Expr, error) {
+	if measure == query.Total || measure == query.Frequency {
+		return query.ParseParts(audience)
+	}
+	one, err := query.ParseAudience(audience)
+	return []*query.Expr{one}, err
+}
+
+// describe fills in what the catalog says about the parties, dimensions and measure of the question, and checks its names.
+func (c *Client) describe(ctx context.Context, body *query.Query, parts []*query.Expr, by []string, amount string) error {
 	descriptors, unavailable, err := c.descriptors(ctx)
 	if err != nil {
 		return err
 	}
 	named := map[string]bool{}
-	for _, party := range audience.Parties() {
-		named[party] = true
-		d, err := declared(party, descriptors, unavailable)
-		if err != nil {
-			return err
-		}
-		if err := audience.CheckNames(d.Declared()); err != nil {
-			return err
+	for _, part := range parts {
+		for _, party := range part.Parties() {
+			named[party] = true
+			d, err := declared(party, descriptors, unavailable)
+			if err != nil {
+				return err
+			}
+			if err := part.CheckNames(d.Declared()); err != nil {
+				return err
+			}
 		}
 	}
 	for _, member := range c.agreement.Parties {
 		if named[member.Name] {
 			d := descriptors[member.Name]
-			body.Participants = append(body.Participants, query.Participant{Party: member.Name, IdentityType: d.IdentityType, CustomersUpTo: d.CustomersUpTo})
+			body.Participants = append(body.Participants, query.Participant{
+				Party: member.Name, IdentityType: d.IdentityType, CustomersUpTo: d.CustomersUpTo, Snapshot: d.Snapshot,
+			})
+			if len(d.Purposes) > 0 && !slices.Contains(d.Purposes, body.Purpose) {
+				return fault.New(fault.Purpose, "%s does not answer questions for the purpose %q", member.Name, body.Purpose).
+					WithHint("it answers for: " + strings.Join(d.Purposes, ", "))
+			}
 		}
 	}
 	for _, fullName := range by {
@@ -120,7 +232,19 @@ func (c *Client) describe(ctx context.Context, body *query.Query, audience *quer
 		}
 		body.GroupBy = append(body.GroupBy, found)
 	}
-	return nil
+	if amount == "" {
+		return nil
+	}
+	party, name, ok := strings.Cut(amount, ".")
+	if !ok {
+		return fault.New(fault.Invalid, "%s of %q: must be of the form party.measure", body.Measure, amount)
+	}
+	d, err := declared(party, descriptors, unavailable)
+	if err != nil {
+		return err
+	}
+	body.Amount, err = measureOf(party, name, d)
+	return err
 }
 
 func or[T comparable](value, fallback T) T {

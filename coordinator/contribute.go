@@ -23,12 +23,12 @@ type hopStream = grpc.BidiStreamingClient[sottov1.ContributeRequest, sottov1.Con
 // per hop at a time, and in the end the results.
 func (s *session) contribute(ctx context.Context) error {
 	total := 0
-	for _, chain := range s.plan.Chains {
-		total += s.expected(chain)
+	for i := range s.plan.Chains {
+		total += s.expected(&s.plan.Chains[i])
 	}
 	var relayed atomic.Int64
 	for i, chain := range s.plan.Chains {
-		r := &relay{session: s, chain: i, hops: chain.Hops, total: int64(total), relayed: &relayed}
+		r := &relay{session: s, chain: i, hops: chain.Hops, expect: chain.Ciphertexts, total: int64(total), relayed: &relayed}
 		if err := r.run(ctx); err != nil {
 			return err
 		}
@@ -37,10 +37,10 @@ func (s *session) contribute(ctx context.Context) error {
 }
 
 // expected is how many messages with blocks a chain's hops send.
-func (s *session) expected(chain query.Chain) int {
-	messages := s.plan.Cells
+func (s *session) expected(chain *query.Chain) int {
+	messages := chain.Ciphertexts
 	for _, hop := range chain.Hops[:len(chain.Hops)-1] {
-		messages += s.plan.Blocks() * hop.Out
+		messages += s.plan.Blocks(chain) * hop.Out
 	}
 	return messages
 }
@@ -50,6 +50,7 @@ type relay struct {
 	*session
 	chain   int
 	hops    []query.Hop
+	expect  int // results
 	total   int64
 	relayed *atomic.Int64 // messages so far, over all chains
 
@@ -57,7 +58,7 @@ type relay struct {
 	receiving []atomic.Bool // per hop: its pump waits for it to send
 	bytes     []uint64      // per hop: sent by it
 	handOvers []*sottov1.Signed
-	cells     [][]byte
+	results   [][]byte
 }
 
 func (r *relay) run(ctx context.Context) error {
@@ -101,7 +102,7 @@ func (r *relay) run(ctx context.Context) error {
 		r.session.hops = append(r.session.hops, &sottov1.HopBytes{From: hop.Party, To: to, Bytes: r.bytes[i]})
 	}
 	r.session.handOvers = append(r.session.handOvers, r.handOvers...)
-	r.session.results = append(r.session.results, r.cells...)
+	r.session.results = append(r.session.results, r.results...)
 	return nil
 }
 
@@ -178,18 +179,18 @@ func (r *relay) block(i int, block []byte) error {
 	if i+1 < len(r.hops) {
 		return r.send(i+1, &sottov1.ContributeRequest{Message: &sottov1.ContributeRequest_Block{Block: block}})
 	}
-	if len(r.cells) == r.plan.Cells {
-		return fault.New(fault.Protocol, "there are more results than cells, %d", r.plan.Cells)
+	if len(r.results) == r.expect {
+		return fault.New(fault.Protocol, "there are more results than the plan has, %d", r.expect)
 	}
-	r.cells = append(r.cells, block)
+	r.results = append(r.results, block)
 	return nil
 }
 
 func (r *relay) handOver(i int, signed *sottov1.Signed) error {
 	r.handOvers[i] = signed
 	if i+1 == len(r.hops) {
-		if len(r.cells) != r.plan.Cells {
-			return fault.New(fault.Protocol, "there are %d results, must be one per cell, %d", len(r.cells), r.plan.Cells)
+		if len(r.results) != r.expect {
+			return fault.New(fault.Protocol, "there are %d results, must be %d", len(r.results), r.expect)
 		}
 		return nil
 	}

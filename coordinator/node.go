@@ -4,6 +4,7 @@ package coordinator
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
 	"sync"
@@ -104,22 +105,16 @@ func (n *Node) Catalog(ctx context.Context, _ *sottov1.CatalogRequest) (*sottov1
 	if _, err := n.analyst(ctx); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(n.Patience, 10*time.Second))
-	defer cancel()
 	response := &sottov1.CatalogResponse{Entries: make([]*sottov1.CatalogEntry, len(n.Agreement.Parties))}
-	var all sync.WaitGroup
-	for i, p := range n.Agreement.Parties {
-		all.Go(func() {
-			entry := &sottov1.CatalogEntry{Party: p.Name}
-			if described, err := n.Parties[p.Name].Describe(ctx, &sottov1.DescribeRequest{}); err != nil {
-				entry.Unavailable = fault.From(err).Message
-			} else {
-				entry.Descriptor_ = described.GetDescriptor_()
-			}
-			response.Entries[i] = entry
-		})
-	}
-	all.Wait()
+	n.everybody(ctx, func(ctx context.Context, i int, party string) {
+		entry := &sottov1.CatalogEntry{Party: party}
+		if described, err := n.Parties[party].Describe(ctx, &sottov1.DescribeRequest{}); err != nil {
+			entry.Unavailable = fault.From(err).Message
+		} else {
+			entry.Descriptor_ = described.GetDescriptor_()
+		}
+		response.Entries[i] = entry
+	})
 	return response, nil
 }
 
@@ -128,6 +123,9 @@ func (n *Node) Submit(ctx context.Context, r *sottov1.SubmitRequest) (*sottov1.S
 	name, err := n.analyst(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if known, err := n.again(ctx, name, r.GetQuery()); known != nil || err != nil {
+		return known, err
 	}
 	q, err := protocol.VerifyQuery(r.GetQuery(), n.Agreement, n.Now())
 	if err != nil {
@@ -156,6 +154,51 @@ func (n *Node) Submit(ctx context.Context, r *sottov1.SubmitRequest) (*sottov1.S
 		}
 	}
 	return &sottov1.SubmitResponse{QueryId: q.HexID()}, nil
+}
+
+// again returns the response to a question that was submitted before, by the same analyst; nil if it was not. It may be long
+// expired: its answer is stored.
+func (n *Node) again(ctx context.Context, analyst string, signed *sottov1.Signed) (*sottov1.SubmitResponse, error) {
+	id := sha256.Sum256(signed.GetBody()) // as query.Query.ID has it
+	q, err := n.Store.Get(ctx, id)
+	if fault.IsKind(err, fault.NotFound) || err == nil && q.Analyst != analyst {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	rpc.Annotate(ctx, slog.String("query", hex.EncodeToString(id[:8])))
+	return &sottov1.SubmitResponse{QueryId: hex.EncodeToString(id[:]), Stage: q.Progress().GetStage()}, nil
+}
+
+// Budget asks every party what it lets the calling analyst see. A party that can't be asked is listed with the reason.
+func (n *Node) Budget(ctx context.Context, r *sottov1.BudgetRequest) (*sottov1.BudgetResponse, error) {
+	name, err := n.analyst(ctx)
+	if err != nil {
+		return nil, err
+	}
+	response := &sottov1.BudgetResponse{Entries: make([]*sottov1.BudgetEntry, len(n.Agreement.Parties))}
+	n.everybody(ctx, func(ctx context.Context, i int, party string) {
+		entry := &sottov1.BudgetEntry{Party: party}
+		if b, err := n.Parties[party].Budget(ctx, &sottov1.PartyBudgetRequest{Analyst: name, Price: r.GetPrice()}); err != nil {
+			entry.Unavailable = fault.From(err).Message
+		} else {
+			entry.Budget = b.GetBudget()
+		}
+		response.Entries[i] = entry
+	})
+	return response, nil
+}
+
+// everybody calls for every party of the agreement, at the same time, and gives them some seconds.
+func (n *Node) everybody(ctx context.Context, call func(ctx context.Context, i int, party string)) {
+	ctx, cancel := context.WithTimeout(ctx, min(n.Patience, 10*time.Second))
+	defer cancel()
+	var all sync.WaitGroup
+	for i, p := range n.Agreement.Parties {
+		all.Go(func() { call(ctx, i, p.Name) })
+	}
+	all.Wait()
 }
 
 // own returns a question of the calling analyst, and its run if it is under way.

@@ -16,7 +16,11 @@ func (s *session) prepare(ctx context.Context) error {
 	}
 	s.commitments[s.self()] = s.own.Commitment()
 	return s.each(ctx, func(ctx context.Context, i int, party sottov1.PartyClient) error {
-		r, err := party.Prepare(ctx, &sottov1.PrepareRequest{Session: s.id[:], Query: s.signed})
+		last, err := s.Store.LastRelease(ctx, s.plan.KeyHolders[i])
+		if err != nil {
+			return err
+		}
+		r, err := party.Prepare(ctx, &sottov1.PrepareRequest{Session: s.id[:], Query: s.signed, LastRelease: last})
 		s.commitments[i] = r.GetCommitment()
 		return err
 	})

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sotto-dev/sotto/internal/agreement"
-	"github.com/sotto-dev/sotto/internal/keyholder"
+	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/protocol"
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
@@ -22,20 +22,26 @@ func (s *session) release(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		cell := -1
+		at := -1
 		next := func() ([]byte, error) {
-			cell++
-			return s.results[cell], ctx.Err()
+			at++
+			return s.results[at], ctx.Err()
 		}
-		release, err := s.own.Release(handOvers, next, keyholder.Charge{})
-		s.releases[s.self()] = release
-		return at(agreement.CoordinatorName, err)
+		sealed, body, err := s.own.Release(handOvers, next)
+		if err != nil {
+			return fault.From(err).WithParty(agreement.CoordinatorName)
+		}
+		s.releases[s.self()] = s.own.Sign(sealed, body)
+		return nil
 	})
 	g.Go(func() error {
 		return s.each(ctx, func(ctx context.Context, i int, party sottov1.PartyClient) error {
 			release, err := s.releaseAt(ctx, party)
+			if err != nil {
+				return err
+			}
 			s.releases[i] = release
-			return err
+			return s.remember(s.plan.KeyHolders[i], release)
 		})
 	})
 	if err := g.Wait(); err != nil {
@@ -43,6 +49,16 @@ func (s *session) release(ctx context.Context) error {
 	}
 	_, err = protocol.VerifyReleases(s.releases, s.plan, s.Agreement, s.own.Transcript, handOvers)
 	return err
+}
+
+// remember keeps what a party says of its ledger, however the question ends, to show it when the party's ledger is older.
+func (s *session) remember(party string, release *sottov1.SealedRelease) error {
+	holder, _ := s.Agreement.KeyHolder(party)
+	var body protocol.Release
+	if err := protocol.Verify(release.GetRelease(), holder.Key, party, &body); err != nil {
+		return err
+	}
+	return s.Store.Released(party, body.LedgerRows, release.GetRelease())
 }
 
 func (s *session) releaseAt(ctx context.Context, party sottov1.PartyClient) (*sottov1.SealedRelease, error) {

@@ -32,7 +32,7 @@ type session struct {
 	releases    []*sottov1.SealedRelease
 
 	handOvers []*sottov1.Signed // of all hops of all chains
-	results   [][]byte          // the c1 of every cell, chain by chain
+	results   [][]byte          // the c1 of every result, chain by chain
 	hops      []*sottov1.HopBytes
 }
 

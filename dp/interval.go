@@ -5,14 +5,14 @@ import (
 	"math"
 )
 
-// MaxDraws is the largest number of draws in one [Error].
-const MaxDraws = 64
+// MaxDraws is the largest number of draws in one [Error]: those of all cells that a marginal adds up.
+const MaxDraws = 1 << 16
 
-// Error is everything that separates a released cell, an integer, from the truth: independent draws of the same noise,
-// a further approximately Gaussian error of mean 0 (the collisions of the hashed layout), and a bound on what is left.
+// Error is everything that separates a released cell, an integer, or a sum of several, from the truth: independent draws
+// of the same noise, a further approximately Gaussian error of mean 0 (the collisions of the hashed layout), and a bound on what is left.
 type Error struct {
 	Noise Noise
-	Draws int     // how many key-holders drew noise, 1 to MaxDraws
+	Draws int     // how many draws are in it, 1 to MaxDraws: of every key-holder, for every cell that was added up
 	Std   float64 // standard deviation of the Gaussian error, at least 0
 	Bias  float64 // bound on the magnitude of the bias, at least 0
 }
@@ -25,7 +25,8 @@ func (e Error) TotalStd() float64 {
 
 // HalfWidth returns w with P(|error| <= w) >= confidence, for a confidence in (0, 1): the true cell is in
 // [released − w, released + w] with that confidence. w − Bias is an integer: the smallest that will do, or
-// one more, or in wide intervals at most 10⁻⁴ of w more.
+// one more, or in wide intervals at most 10⁻⁴ of w more (for more than 64 draws of small scale, and a confidence above
+// 1 − 10⁻¹⁰, up to a tenth of w).
 //
 // The draws are rounded, and so is the width: a real-valued quantile would be short by up to half a unit of the
 // probability that sits on the integers. Two cases, by the noise's scale:
@@ -75,6 +76,8 @@ const (
 	widest = 1 << 70
 	// smallScale is the scale of noise (b or σ) from which on rounding is treated as an independent error.
 	smallScale = 4.
+	// fewDraws is the largest number of draws whose sum is taken by its closed form, or term by term.
+	fewDraws = 64
 )
 
 // beyond returns the function w ↦ P(|error without bias| > w), which may come out larger by up to a millionth of miss.
@@ -84,18 +87,29 @@ func (e Error) beyond(miss float64) func(w float64) float64 {
 	if e.Noise.Mechanism == Gaussian {
 		sigma := e.Noise.sigma()
 		if sigma < smallScale {
-			return e.beyondLattice(miss)
+			return e.beyondSmall(miss)
 		}
 		std := math.Sqrt(draws*sigma*sigma + rounding + e.Std*e.Std)
 		return func(w float64) float64 { return 2 * upperNormal(w/std) }
 	}
 	scale := e.Noise.scale()
 	if scale < smallScale {
-		return e.beyondLattice(miss)
+		return e.beyondSmall(miss)
 	}
-	sum := newLaplaceSum(e.Draws, scale)
-	std := math.Sqrt(rounding + e.Std*e.Std)
+	variance := rounding + e.Std*e.Std
+	if e.Draws > fewDraws {
+		return newMixture(e.Draws, scale, 60).plus(variance).beyond
+	}
+	sum, std := newLaplaceSum(e.Draws, scale), math.Sqrt(variance)
 	return func(w float64) float64 { return sum.beyond(w, std) }
+}
+
+// beyondSmall is [Error.beyond] for noise of small scale, where the integers are coarse.
+func (e Error) beyondSmall(miss float64) func(w float64) float64 {
+	if e.Draws > fewDraws {
+		return newLatticeSum(e, miss*1e-6).beyond
+	}
+	return e.beyondLattice(miss)
 }
 
 // smallest returns the smallest integer w >= 0 for which holds is true, or above 2³⁰ one at most 2⁻³⁰ of it larger.

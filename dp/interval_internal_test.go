@@ -56,7 +56,7 @@ func TestLaplaceSumAbove(t *testing.T) {
 			}
 		}
 	}
-	for k := 1; k <= MaxDraws; k++ {
+	for k := 1; k <= fewDraws; k++ {
 		s := newLaplaceSum(k, 2)
 		if got := s.above(0); math.Abs(got-0.5) > 1e-14 {
 			t.Errorf("k %d: P(sum > 0) = %v", k, got)
@@ -112,7 +112,7 @@ func TestHalfWidthCoversByTheExactDistribution(t *testing.T) {
 func TestSumOfDrawsIsComplete(t *testing.T) {
 	for _, scale := range []float64{0.05, 0.3, 1, 3.9} {
 		for _, mechanism := range []Mechanism{Laplace, Gaussian} {
-			for _, draws := range []int{1, 3, MaxDraws} {
+			for _, draws := range []int{1, 3, fewDraws} {
 				e := Error{Noise: noiseOfScale(mechanism, scale), Draws: draws}
 				sum, reach := e.sumOfDraws(1e-12)
 				total, variance := 0., 0.

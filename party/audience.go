@@ -17,21 +17,34 @@ func (n *Node) dimensions() []query.Dimension {
 	return out
 }
 
-// place computes this party's vector in a chain: its customers in the audience, in the groups of its dimensions.
-func (n *Node) place(s *session, h *hop) (*layout.Vector, error) {
-	own := h.hops[h.index]
-	where := n.compile(own.Where, s.snapshot)
+// measures returns the declared measures in the order of the snapshot.
+func (n *Node) measures() []query.Amount {
+	var out []query.Amount
+	for _, name := range n.customers.MeasureNames {
+		m := n.config.Measures[name]
+		low, high := m.Steps()
+		out = append(out, query.Amount{Party: n.config.Name, Name: name, Unit: m.Unit, Step: m.StepSize(), Low: low, High: high})
+	}
+	return out
+}
+
+// contribution says what customers contribute to one hop: their group, or layout.None for those who are not in the
+// audience, and how much; a nil amount is 1 for everybody.
+type contribution struct {
+	group  func(customer int) int
+	amount func(customer int) int64
+}
+
+func (n *Node) contribution(plan *query.Plan, own *query.Hop, snapshot *customers.Snapshot) contribution {
+	where := n.compile(own.Where, snapshot)
 	columns := make([][]uint16, len(own.GroupBy))
 	sizes := make([]int, len(own.GroupBy))
 	for i, d := range own.GroupBy {
-		dimension := s.Plan.Query.GroupBy[d]
-		columns[i] = s.snapshot.Dimensions[slices.Index(s.snapshot.DimensionNames, dimension.Name)]
+		dimension := plan.Query.GroupBy[d]
+		columns[i] = snapshot.Dimensions[slices.Index(snapshot.DimensionNames, dimension.Name)]
 		sizes[i] = dimension.Groups()
 	}
-	layoutOfChain := layout.Hashed{
-		Salt: h.joint.Salt, Chain: h.chain, Length: len(h.hops), LogSlots: s.Plan.LogSlots, LogN: int(s.Plan.Params.LogN), Clip: s.Plan.Clip,
-	}
-	return layoutOfChain.Place(h.index, s.snapshot.IDs, own.Groups, func(customer int) int {
+	c := contribution{group: func(customer int) int {
 		if !where(customer) {
 			return layout.None
 		}
@@ -40,7 +53,41 @@ func (n *Node) place(s *session, h *hop) (*layout.Vector, error) {
 			group = group*sizes[i] + int(column[customer])
 		}
 		return group
-	})
+	}}
+	if own.Amounts {
+		amounts := snapshot.Amounts[slices.Index(snapshot.MeasureNames, plan.Query.Amount.Name)]
+		c.amount = func(customer int) int64 { return int64(amounts[customer]) - plan.Centre }
+	}
+	return c
+}
+
+// place computes this party's vector in a chain.
+func (h *hop) place(c contribution) (*layout.Vector, error) {
+	chain := &h.Plan.Chains[h.chain]
+	layoutOfChain := layout.Hashed{
+		Salt: h.joint.Salt, Chain: h.chain, Length: len(chain.Hops), LogSlots: h.Plan.LogSlots, LogN: int(h.Plan.Params.LogN),
+		Clip: h.Plan.Clip, Scale: 1,
+	}
+	if c.amount != nil {
+		layoutOfChain.Scale = h.Plan.Scale
+	}
+	return layoutOfChain.Place(h.index, h.snapshot.IDs, h.hops[h.index].Groups, c.group, c.amount)
+}
+
+// count adds up what customers contribute to each group, for a chain without vectors.
+func (h *hop) count(c contribution) []int64 {
+	counts := make([]int64, h.hops[h.index].Groups)
+	for customer := range h.snapshot.IDs {
+		group := c.group(customer)
+		switch {
+		case group == layout.None:
+		case c.amount != nil:
+			counts[group] += c.amount(customer)
+		default:
+			counts[group]++
+		}
+	}
+	return counts
 }
 
 // compile turns an expression over this party's leaves into a test on customers of a snapshot. Names were checked.
@@ -59,6 +106,9 @@ func (n *Node) compile(e *query.Expr, s *customers.Snapshot) func(customer int) 
 	case query.Segment:
 		bit := uint64(1) << slices.Index(s.SegmentNames, e.Name)
 		return func(c int) bool { return s.Segments[c]&bit != 0 }
+	case query.Has:
+		amounts := s.Amounts[slices.Index(s.MeasureNames, e.Name)]
+		return func(c int) bool { return amounts[c] != customers.NoAmount }
 	case query.In:
 		column := s.Dimensions[slices.Index(s.DimensionNames, e.Name)]
 		declared := n.config.Dimensions[e.Name].Values

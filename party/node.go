@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sotto-dev/sotto/internal/agreement"
+	"github.com/sotto-dev/sotto/internal/canon"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/identity"
 	"github.com/sotto-dev/sotto/internal/keyholder"
@@ -37,7 +38,9 @@ type Node struct {
 	key       *identity.Key
 	ledger    *ledger.Ledger
 	customers *customers.Snapshot
+	version   [16]byte // of the customers, as others see it
 	now       func() time.Time
+	trace     func(point string)
 
 	preparing sync.Mutex // held through Prepare, so that a session is prepared once
 	mu        sync.Mutex // guards sessions
@@ -49,7 +52,6 @@ type session struct {
 	*keyholder.Session
 	id       [16]byte
 	query    []byte // the signed question's bytes
-	charge   keyholder.Charge
 	snapshot *customers.Snapshot
 	// connection is the one that the session was prepared over; nil if nobody told connections apart.
 	connection any
@@ -71,26 +73,48 @@ type Options struct {
 	Ledger    *ledger.Ledger
 	Customers *customers.Snapshot
 	Now       func() time.Time // the clock; nil for the system's
+	// Trace is called at every step of a question, with its name; nil for nothing. It is where tests stop a node dead.
+	Trace func(point string)
+}
+
+// CheckMember tells whether name and key are those of a party of the agreement.
+func CheckMember(a *agreement.Agreement, name string, key *identity.Key) error {
+	member, ok := a.Party(name)
+	if !ok {
+		return fault.New(fault.NotMember, "%q is not a party of the agreement of %q", name, a.Collaboration).
+			WithHint("name in the party's file must be the name in the agreement")
+	}
+	if member.Key != key.Public() {
+		return fault.New(fault.NotMember, "the agreement pins another key for %s than %s", name, key.Public()).
+			WithHint("put this node's key into the agreement, or use the identity that is in it")
+	}
+	return nil
 }
 
 // New returns a node. Its name and key must be those of a party of the agreement.
 func New(o Options) (*Node, error) {
-	member, ok := o.Agreement.Party(o.Config.Name)
-	if !ok {
-		return nil, fault.New(fault.NotMember, "%q is not a party of the agreement of %q", o.Config.Name, o.Agreement.Collaboration).
-			WithHint("name in the party's file must be the name in the agreement")
-	}
-	if member.Key != o.Key.Public() {
-		return nil, fault.New(fault.NotMember, "the agreement pins another key for %s than %s", o.Config.Name, o.Key.Public()).
-			WithHint("put this node's key into the agreement, or use the identity that is in it")
+	if err := CheckMember(o.Agreement, o.Config.Name, o.Key); err != nil {
+		return nil, err
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Trace == nil {
+		o.Trace = func(string) {}
+	}
+	o.Ledger.Trace(o.Trace)
 	return &Node{
-		agreement: o.Agreement, config: o.Config, key: o.Key, ledger: o.Ledger, customers: o.Customers, now: o.Now,
-		sessions: map[[16]byte]*session{},
+		agreement: o.Agreement, config: o.Config, key: o.Key, ledger: o.Ledger, customers: o.Customers, now: o.Now, trace: o.Trace,
+		version: shownVersion(o.Key, o.Customers.Version), sessions: map[[16]byte]*session{},
 	}, nil
+}
+
+// shownVersion is what others see of a version of the customers: whoever guesses the customers can't confirm the guess by
+// it, since signatures of this key (Ed25519 has one per message) are pseudorandom to others and these are never shown.
+func shownVersion(key *identity.Key, version [32]byte) [16]byte {
+	signature := key.Sign("sotto/v1/snapshot-secret", struct{ Version [32]byte }{version})
+	hash := canon.Hash("sotto/v1/snapshot-version", struct{ Secret []byte }{signature})
+	return [16]byte(hash[:16])
 }
 
 // Register makes server answer for the node.
@@ -108,8 +132,11 @@ func (n *Node) descriptor() *protocol.Descriptor {
 		Party:         n.config.Name,
 		IdentityType:  string(n.config.Identity.Type),
 		CustomersUpTo: n.config.CustomersUpTo,
+		Snapshot:      n.version,
 		Segments:      n.customers.SegmentNames,
 		Dimensions:    n.dimensions(),
+		Measures:      n.measures(),
+		Purposes:      n.config.Purposes,
 	}
 }
 

@@ -12,10 +12,12 @@ func (n *Node) Open(_ context.Context, r *sottov1.OpenRequest) (*sottov1.OpenRes
 	if err != nil {
 		return nil, err
 	}
+	n.trace("open: received")
 	opening, err := s.Open(r.GetCommitments())
 	if err != nil {
 		return nil, n.abort(s, err)
 	}
+	n.trace("open: revealed")
 	return &sottov1.OpenResponse{Opening: opening}, nil
 }
 
@@ -25,9 +27,11 @@ func (n *Node) Agree(_ context.Context, r *sottov1.AgreeRequest) (*sottov1.Agree
 	if err != nil {
 		return nil, err
 	}
+	n.trace("agree: received")
 	approval, err := s.Session.Agree(r.GetOpenings())
 	if err != nil {
 		return nil, n.abort(s, err)
 	}
+	n.trace("agree: approved")
 	return &sottov1.AgreeResponse{Approval: approval}, nil
 }

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/keyholder"
 	"github.com/sotto-dev/sotto/internal/protocol"
@@ -37,22 +37,27 @@ func (n *Node) Prepare(ctx context.Context, r *sottov1.PrepareRequest) (*sottov1
 		}
 		return &sottov1.PrepareResponse{Commitment: s.Commitment()}, nil
 	}
+	n.trace("prepare: received")
+	if err := n.checkLedger(r.GetLastRelease()); err != nil {
+		return nil, err
+	}
 	q, plan, err := n.check(r.GetQuery())
 	if err != nil {
 		return nil, err
 	}
+	n.trace("prepare: checked")
 	rpc.Annotate(ctx, slog.String("query", fmt.Sprintf("%x", q.ID())[:16]), slog.String("analyst", q.Analyst))
 	if err := n.reserve(ctx, id, q, plan); err != nil {
 		return nil, err
 	}
+	n.trace("prepare: reserved")
 	prepared, err := keyholder.Prepare(plan, id, n.agreement, n.config.Name, n.key)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "prepare").Wrap(errors.Join(err, n.ledger.Lapse(id)))
 	}
 	s := &session{
 		Session: prepared, id: id, query: r.GetQuery().GetBody(), snapshot: n.customers, connection: ctx.Value(connectionKey{}),
-		charge: keyholder.Charge{MicroEpsilon: agreement.MicroEpsilon(q.MicroEpsilon), Delta: q.TotalDelta()},
-		begun:  map[int]bool{}, handOvers: map[int]*sottov1.Signed{},
+		begun: map[int]bool{}, handOvers: map[int]*sottov1.Signed{},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.expiry = time.AfterFunc(sessionLifetime, func() {
@@ -61,6 +66,7 @@ func (n *Node) Prepare(ctx context.Context, r *sottov1.PrepareRequest) (*sottov1
 	n.mu.Lock()
 	n.sessions[id] = s
 	n.mu.Unlock()
+	n.trace("prepare: committed")
 	// A coordinator that gave up meanwhile may have said so before there was anything to forget.
 	if ctx.Err() != nil {
 		return nil, n.abort(s, ctx.Err())
@@ -87,7 +93,7 @@ func (n *Node) check(signed *sottov1.Signed) (*query.Query, *query.Plan, error) 
 	if err := n.checkNames(q, plan); err != nil {
 		return nil, nil, err
 	}
-	return q, plan, n.checkLimits(q)
+	return q, plan, n.checkPolicy(q)
 }
 
 // checkNames compares what the question says about this party with what the party declares.
@@ -95,15 +101,23 @@ func (n *Node) checkNames(q *query.Query, plan *query.Plan) error {
 	stale := func(what string) error {
 		return fault.New(fault.Stale, "the question has another %s than %s declares now", what, n.config.Name).WithHint("fetch the catalog and ask again")
 	}
+	declared := n.descriptor()
 	for _, p := range q.Participants {
-		if p.Party == n.config.Name && p.CustomersUpTo != n.config.CustomersUpTo {
-			return stale("customers_up_to")
+		if p.Party != n.config.Name {
+			continue
 		}
-		if p.Party == n.config.Name && p.IdentityType != string(n.config.Identity.Type) {
+		switch {
+		case p.CustomersUpTo != declared.CustomersUpTo:
+			return stale("customers_up_to")
+		case p.IdentityType != declared.IdentityType:
 			return stale("identity type")
+		case p.Snapshot != declared.Snapshot:
+			return stale("version of the customers")
 		}
 	}
-	declared := n.descriptor()
+	if q.Amount.Party == n.config.Name && !slices.Contains(declared.Measures, q.Amount) {
+		return stale("measure " + q.Amount.FullName())
+	}
 	for _, d := range q.GroupBy {
 		if d.Party != n.config.Name {
 			continue
@@ -126,8 +140,12 @@ func (n *Node) checkNames(q *query.Query, plan *query.Plan) error {
 	return nil
 }
 
-// checkLimits holds the question against the limits that this party enforces.
-func (n *Node) checkLimits(q *query.Query) error {
+// checkPolicy holds the question against the purposes and limits that this party enforces.
+func (n *Node) checkPolicy(q *query.Query) error {
+	if purposes := n.config.Purposes; len(purposes) > 0 && !slices.Contains(purposes, q.Purpose) {
+		return fault.New(fault.Purpose, "%s does not answer questions for the purpose %q", n.config.Name, q.Purpose).
+			WithHint("it answers for: " + strings.Join(purposes, ", "))
+	}
 	if limit := n.config.Limits.Within(n.agreement.Limits).EpsilonPerQuery; q.MicroEpsilon > int64(limit) {
 		return fault.New(fault.Limit, "epsilon %v is above %v, the limit of %s per question", q.Epsilon(), limit.Float(), n.config.Name).
 			WithHint(fmt.Sprintf("ask with epsilon %v or less", limit.Float()))
@@ -143,8 +161,22 @@ func (n *Node) reserve(ctx context.Context, id [16]byte, q *query.Query, plan *q
 	if busy {
 		return fault.New(fault.Unavailable, "%s has %d questions under way, no more at a time", n.config.Name, maxSessions).WithHint("try again later")
 	}
+	analyst, _ := n.agreement.Analyst(q.Analyst)
 	return n.ledger.Reserve(ctx, ledger.Charge{
-		Session: id, Query: q.ID(), Analyst: q.Analyst, Purpose: q.Purpose,
-		MicroEpsilon: agreement.MicroEpsilon(q.MicroEpsilon), Delta: q.TotalDelta(), Begun: n.now(),
-	}, ledger.Limit{Total: n.config.Limits.Within(n.agreement.Limits).EpsilonTotal, Sessions: query.MaxSessions})
+		Session: id, Query: q.ID(), Analyst: q.Analyst, Organisation: analyst.Budget(), Purpose: q.Purpose, Measure: q.Measure,
+		Loss: q.Loss(), Sensitivity: plan.Noise.Sensitivity, Begun: n.now(),
+	}, n.limits(analyst.Budget()))
+}
+
+// checkLedger compares the ledger with this party's latest release that the coordinator has. A ledger that was put back
+// from an older copy does not hold it, and would spend again what is spent.
+func (n *Node) checkLedger(last *sottov1.Signed) error {
+	if last == nil {
+		return nil // nothing was released yet, or the coordinator has lost what it had
+	}
+	var release protocol.Release
+	if err := protocol.Verify(last, n.key.Public(), n.config.Name, &release); err != nil {
+		return err
+	}
+	return n.ledger.Check(ledger.Head{Rows: release.LedgerRows, Hash: release.LedgerHash})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/protocol"
+	"github.com/sotto-dev/sotto/party/ledger"
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
 
@@ -42,7 +43,11 @@ func (n *Node) Release(stream grpc.ClientStreamingServer[sottov1.ReleaseRequest,
 	if err != nil {
 		return n.abort(s, err)
 	}
-	return stream.SendAndClose(&sottov1.ReleaseResponse{Release: release})
+	if err := stream.SendAndClose(&sottov1.ReleaseResponse{Release: release}); err != nil {
+		return err
+	}
+	n.trace("release: sent")
+	return nil
 }
 
 func (n *Node) stored(ctx context.Context, id [16]byte) (*sottov1.SealedRelease, error) {
@@ -59,10 +64,12 @@ func (n *Node) stored(ctx context.Context, id [16]byte) (*sottov1.SealedRelease,
 
 // release opens all cells and stores the sealed bytes durably. Only then may they leave.
 func (n *Node) release(s *session, start *sottov1.ReleaseStart, stream grpc.ClientStreamingServer[sottov1.ReleaseRequest, sottov1.ReleaseResponse]) (*sottov1.SealedRelease, error) {
+	n.trace("release: received")
 	handOvers, err := s.CheckHandOvers(start.GetHandOvers(), s.ownHandOvers())
 	if err != nil {
 		return nil, err
 	}
+	n.trace("release: hand-overs checked")
 	next := func() ([]byte, error) {
 		m, err := until(s.ctx, stream.Recv)
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -70,24 +77,28 @@ func (n *Node) release(s *session, start *sottov1.ReleaseStart, stream grpc.Clie
 		}
 		c1, ok := m.GetMessage().(*sottov1.ReleaseRequest_C1)
 		if !ok {
-			return nil, fault.New(fault.Protocol, "the results end early: there must be one per cell and chain")
+			return nil, fault.New(fault.Protocol, "the results end early: there must be one per result of every chain")
 		}
+		n.trace("release: result received")
 		return c1.C1, nil
 	}
-	release, err := s.Session.Release(handOvers, next, s.charge)
+	sealed, body, err := s.Session.Release(handOvers, next)
 	if err != nil {
 		return nil, err
 	}
+	n.trace("release: sealed")
 	if err := stream.Context().Err(); err != nil { // nobody waits for it: it would be paid for and not be seen
 		return nil, err
 	}
-	encoded, err := proto.Marshal(release)
-	if err != nil {
-		return nil, fault.New(fault.Internal, "store the release").Wrap(err)
-	}
-	if err := n.ledger.Release(s.id, encoded); err != nil {
+	var release *sottov1.SealedRelease
+	if err := n.ledger.Release(s.id, body.Sealed, func(head ledger.Head) ([]byte, error) {
+		body.LedgerRows, body.LedgerHash = head.Rows, head.Hash
+		release = s.Sign(sealed, body)
+		return proto.Marshal(release)
+	}); err != nil {
 		return nil, err
 	}
+	n.trace("release: stored")
 	_ = n.end(s, nil) // there is no reservation left to give back
 	return release, nil
 }

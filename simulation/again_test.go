@@ -87,14 +87,14 @@ func TestForeignShare(t *testing.T) {
 		{"a block of the first hop", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
 			block := k.streams[0][0].GetBlock()
 			return k.handOvers(), [][]byte{block[len(block)/2:], k.results()[1], k.results()[2]}
-		}, "the result of cell 0 is not the one"},
+		}, "result 0 is not the one"},
 		{"two cells swapped", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
 			r := k.results()
 			return k.handOvers(), [][]byte{r[1], r[0], r[2]}
-		}, "the result of cell 0 is not the one"},
+		}, "result 0 is not the one"},
 		{"a c1 of another session", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
 			return k.handOvers(), append(k.results()[:1:1], other.results()[1:]...)
-		}, "the result of cell 1 is not the one that cinema signed"},
+		}, "result 1 is not the one that cinema signed"},
 		{"all of another session", func(*conductor) ([]*sottov1.Signed, [][]byte) { return other.handOvers(), other.results() }, "hand-over of bank is of another session"},
 		{"a hand-over too few", func(k *conductor) ([]*sottov1.Signed, [][]byte) { return k.handOvers()[1:], k.results() }, "there are 1 hand-overs"},
 		{"no signature", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
@@ -116,7 +116,7 @@ func TestForeignShare(t *testing.T) {
 		{"a cell twice", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
 			r := k.results()
 			return k.handOvers(), [][]byte{r[0], r[0], r[2]}
-		}, "the result of cell 1 is not the one"},
+		}, "result 1 is not the one"},
 		{"a cell too few", func(k *conductor) ([]*sottov1.Signed, [][]byte) { return k.handOvers(), k.results()[:2] }, "the results end early"},
 	}
 	if !long {

@@ -70,7 +70,7 @@ func TestSealedAnswer(t *testing.T) {
 		"a result that its party signs anew": func(r *sottov1.ResultResponse) {
 			last := len(r.HandOvers) - 1
 			r.HandOvers[last] = c.resigned(plan.Chains[0].Hops[last].Party, r.HandOvers[last], func(b *protocol.HandOver) {
-				b.Cells[0].C0[10] ^= 1
+				b.Results[0].C0[10] ^= 1
 			})
 		},
 		"no hand-overs":                func(r *sottov1.ResultResponse) { r.HandOvers = nil },

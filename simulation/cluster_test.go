@@ -32,6 +32,9 @@ type setup struct {
 	seed     uint64                   // of the population
 	unknown  []string                 // parties that nobody is a customer of
 	limits   map[string]config.Limits // of single parties
+	purposes map[string][]string      // of single parties
+	asking   []string                 // organisations of the analysts, as far as they are not the analysts' names
+	outside  string                   // a party that is no part of this process
 }
 
 // cluster is a collaboration in this process: every node with an identity, a ledger or store, and an address of its own.
@@ -44,6 +47,7 @@ type cluster struct {
 	tap       *tap                     // on the wires between coordinator and parties, at the coordinator's end
 	ends      *tap                     // on the wires at the servers' ends: parties towards the coordinator, it towards analysts
 	log       *logBuffer
+	clock     atomic.Int64 // by how many nanoseconds all nodes' clocks are ahead
 
 	parties     []*partyNode
 	coordinator *coordinatorNode
@@ -98,7 +102,7 @@ func (c *cluster) startNodes() {
 	c.must(err)
 	a := &agreement.Agreement{
 		Collaboration: "simulation", Noise: c.noise, Layouts: []string{agreement.LayoutHashed},
-		Limits: agreement.Limits{EpsilonPerQuery: min(total, agreement.MaxEpsilonPerQuery), EpsilonTotal: total, DeltaPerQuery: agreement.DefaultDeltaPerQuery},
+		Limits: agreement.Limits{EpsilonPerQuery: min(total, agreement.MaxEpsilonPerQuery), EpsilonTotal: total, DeltaPerQuery: agreement.DefaultDeltaPerQuery, DeltaTotal: agreement.DefaultDeltaTotal},
 	}
 	c.agreement = a
 	enrol := func(name string) identity.PublicKey {
@@ -121,23 +125,43 @@ func (c *cluster) startNodes() {
 	l := listen()
 	a.Coordinator = agreement.Coordinator{Address: l.Addr().String(), Key: enrol(agreement.CoordinatorName)}
 	for i := range c.setup.analysts {
-		name := fmt.Sprintf("analyst_%d", i)
-		a.Analysts = append(a.Analysts, agreement.Analyst{Name: name, Key: enrol(name)})
+		analyst := agreement.Analyst{Name: fmt.Sprintf("analyst_%d", i)}
+		if analyst.Key = enrol(analyst.Name); i < len(c.asking) {
+			analyst.Organisation = c.asking[i]
+		}
+		a.Analysts = append(a.Analysts, analyst)
 	}
 	c.must(a.Check())
 	for i := range c.setup.parties {
 		p := newParty(c, i, filepath.Join(c.TempDir(), partyNames[i]+".ledger"))
-		p.serve(listeners[i])
+		if p.name == c.outside {
+			c.must(listeners[i].Close())
+		} else {
+			p.serve(listeners[i])
+		}
 		c.parties = append(c.parties, p)
 	}
 	c.coordinator = &coordinatorNode{cluster: c, path: filepath.Join(c.TempDir(), "coordinator.store")}
 	c.coordinator.serve(l)
-	for _, analyst := range a.Analysts {
-		one, err := client.New(a, c.keys[analyst.Name])
-		c.must(err)
-		c.analysts = append(c.analysts, one)
+	for i := range a.Analysts {
+		c.analysts = append(c.analysts, c.analyst(i, ""))
 	}
 }
+
+// analyst returns another client of an analyst, with a folder for its questions or, where that is "", without.
+func (c *cluster) analyst(i int, folder string) *client.Client {
+	c.Helper()
+	one, err := client.New(c.agreement, c.keys[c.agreement.Analysts[i].Name], folder)
+	c.must(err)
+	c.Cleanup(func() { _ = one.Close() })
+	return one
+}
+
+// now is the time by the nodes' clocks.
+func (c *cluster) now() time.Time { return time.Now().Add(time.Duration(c.clock.Load())) }
+
+// setTime sets the nodes' clocks.
+func (c *cluster) setTime(to time.Time) { c.clock.Store(int64(time.Until(to))) }
 
 func (c *cluster) logger(node string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", node)
@@ -154,14 +178,24 @@ func (c *cluster) party(name string) *partyNode {
 	return nil
 }
 
-// ask asks a question as the first analyst; defaults are precision low and ε 10.
-func (c *cluster) ask(q client.Question) (*client.Answer, error) {
+// ask asks a question as the first analyst; defaults are precision low and ε 10. Whatever was asked before, it is asked
+// anew.
+func (c *cluster) ask(q client.Question) (*client.Answer, error) { return ask(c.analysts[0], filled(q)) }
+
+func ask(analyst *client.Client, q client.Question) (*client.Answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	return c.analysts[0].Ask(ctx, filled(q), nil)
+	return analyst.Ask(ctx, q, nil)
 }
 
 func filled(q client.Question) client.Question {
+	q = plain(q)
+	q.Fresh = true
+	return q
+}
+
+// plain is filled for a question that may be one that was asked before.
+func plain(q client.Question) client.Question {
 	if q.Epsilon == 0 {
 		q.Epsilon = 10
 	}
@@ -176,7 +210,7 @@ func (c *cluster) answered(q client.Question) *client.Answer {
 	c.Helper()
 	a, err := c.ask(q)
 	if err != nil {
-		c.Fatalf("%s: %v", q.Count, err)
+		c.Fatalf("%s: %v", wording(q), err)
 	}
 	checkAnswer(c, c.people, q, a)
 	return a
@@ -196,7 +230,7 @@ func (c *cluster) stop() {
 	c.tap.clear()
 	c.ends.clear()
 	c.tidy()
-	for _, a := range c.analysts {
+	for _, a := range c.analysts { // their connections before the nodes
 		_ = a.Close()
 	}
 	c.coordinator.stop()

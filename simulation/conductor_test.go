@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,25 +20,46 @@ import (
 func (c *cluster) question(q client.Question) (*query.Query, *seal.Key) {
 	c.Helper()
 	q = filled(q)
-	audience, err := query.ParseAudience(q.Count)
-	c.must(err)
 	key, err := seal.NewKey()
 	c.must(err)
 	micro, err := agreement.MicroEpsilonOf(q.Epsilon)
 	c.must(err)
 	body := &query.Query{
-		Collaboration: c.agreement.Collaboration, Agreement: c.agreement.Hash(), Analyst: "analyst_0", Measure: "count",
-		Audience: q.Count, Layout: "hashed", Precision: q.Precision, Noise: string(c.noise), Mechanism: "laplace",
-		MicroEpsilon: int64(micro), Recipient: key.Public(), Nonce: protocol.NewSession(), Expires: time.Now().Add(time.Hour).Unix(),
+		Collaboration: c.agreement.Collaboration, Agreement: c.agreement.Hash(), Analyst: "analyst_0", Purpose: q.Purpose,
+		Layout: "hashed", Precision: q.Precision, Noise: string(c.noise), Mechanism: "laplace",
+		MicroEpsilon: int64(micro), Recipient: key.Public(), Nonce: protocol.NewSession(), Expires: c.now().Add(time.Hour).Unix(),
 	}
-	for _, name := range slices.Sorted(slices.Values(audience.Parties())) {
-		body.Participants = append(body.Participants, query.Participant{Party: name, IdentityType: "opaque", CustomersUpTo: customersUpTo})
+	list := func(parts []string) string { return "[" + strings.Join(parts, ", ") + "]" }
+	switch {
+	case q.Count != "":
+		body.Measure, body.Audience = query.Count, q.Count
+	case q.Sum != "":
+		body.Measure, body.Audience, body.Amount = query.Sum, q.Where, amountOf(q.Sum)
+	case len(q.Total) > 0:
+		body.Measure, body.Audience = query.Total, list(q.Total)
+	case len(q.Frequency) > 0:
+		body.Measure, body.Audience = query.Frequency, list(q.Frequency)
+	}
+	for i, p := range c.parties {
+		if strings.Contains(body.Audience, p.name+".") {
+			body.Participants = append(body.Participants, query.Participant{
+				Party: p.name, IdentityType: "opaque", CustomersUpTo: customersUpTo, Snapshot: c.parties[i].descriptor().Snapshot,
+			})
+		}
 	}
 	for _, name := range q.By {
 		party, dimension, _ := strings.Cut(name, ".")
 		body.GroupBy = append(body.GroupBy, query.Dimension{Party: party, Name: dimension, Values: dimensions[dimension].Values})
 	}
 	return body, key
+}
+
+// amountOf is a measure as its party declares it.
+func amountOf(fullName string) query.Amount {
+	party, name, _ := strings.Cut(fullName, ".")
+	m := measures[name]
+	low, high := m.Steps()
+	return query.Amount{Party: party, Name: name, Unit: m.Unit, Step: m.StepSize(), Low: low, High: high}
 }
 
 // conductor is a hostile coordinator that runs a session by hand, step by step. It has the coordinator's key, its share
@@ -55,7 +75,7 @@ type conductor struct {
 	commitments []*sottov1.Signed // in the order of plan.KeyHolders
 	openings    []*sottov1.Opening
 	approvals   []*sottov1.Signed
-	streams     [][]*sottov1.ContributeResponse // what each hop sent
+	streams     [][]*sottov1.ContributeResponse // what each hop of each chain sent, in the order of the plan
 }
 
 // conduct begins a session for a question that the analyst of its name signed.
@@ -128,10 +148,12 @@ func (k *conductor) agree() error {
 	})
 }
 
-// start is the first message of every hop.
-func (k *conductor) start() *sottov1.ContributeRequest {
+// start is the first message of every hop of the first chain.
+func (k *conductor) start() *sottov1.ContributeRequest { return k.startOf(0) }
+
+func (k *conductor) startOf(chain int) *sottov1.ContributeRequest {
 	return &sottov1.ContributeRequest{Message: &sottov1.ContributeRequest_Start{Start: &sottov1.ContributeStart{
-		Session: k.id[:], Approvals: k.approvals,
+		Session: k.id[:], Chain: uint32(chain), Approvals: k.approvals,
 	}}}
 }
 
@@ -177,18 +199,20 @@ func relayed(sent []*sottov1.ContributeResponse) []*sottov1.ContributeRequest {
 	return requests
 }
 
-// contribute lets all hops do their parts, one after the other.
+// contribute lets all hops of all chains do their parts, one after the other.
 func (k *conductor) contribute() error {
-	for i, hop := range k.plan.Chains[0].Hops {
-		requests := []*sottov1.ContributeRequest{k.start()}
-		if i > 0 {
-			requests = append(requests, relayed(k.streams[i-1])...)
+	for c, chain := range k.plan.Chains {
+		for i, hop := range chain.Hops {
+			requests := []*sottov1.ContributeRequest{k.startOf(c)}
+			if i > 0 {
+				requests = append(requests, relayed(k.streams[len(k.streams)-1])...)
+			}
+			sent, err := k.hop(hop.Party, requests...)
+			if err != nil {
+				return err
+			}
+			k.streams = append(k.streams, sent)
 		}
-		sent, err := k.hop(hop.Party, requests...)
-		if err != nil {
-			return err
-		}
-		k.streams = append(k.streams, sent)
 	}
 	return nil
 }
@@ -210,12 +234,16 @@ func (k *conductor) handOvers() []*sottov1.Signed {
 	return all
 }
 
-// results are the c1 of all cells.
+// results are the c1 of all results of all chains.
 func (k *conductor) results() [][]byte {
 	var all [][]byte
-	last := k.streams[len(k.streams)-1]
-	for _, m := range last[:len(last)-1] {
-		all = append(all, m.GetBlock())
+	last := -1
+	for _, chain := range k.plan.Chains {
+		last += len(chain.Hops)
+		sent := k.streams[last]
+		for _, m := range sent[:len(sent)-1] {
+			all = append(all, m.GetBlock())
+		}
 	}
 	return all
 }

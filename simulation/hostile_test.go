@@ -130,8 +130,9 @@ func TestHostileQuestions(t *testing.T) {
 		"epsilon 0":                func(q *query.Query) { q.MicroEpsilon = 0 },
 		"epsilon below 0":          func(q *query.Query) { q.MicroEpsilon = -1 },
 		"a huge epsilon":           func(q *query.Query) { q.MicroEpsilon = math.MaxInt64 },
-		"delta with laplace":       func(q *query.Query) { q.Delta = 1e-7 },
-		"an infinite delta":        func(q *query.Query) { q.Mechanism, q.Delta = "gaussian", math.Inf(1) },
+		"delta with laplace":       func(q *query.Query) { q.AttoDelta = 1e11 },
+		"a delta above 1":          func(q *query.Query) { q.Mechanism, q.AttoDelta = "gaussian", math.MaxInt64 },
+		"a delta below 0":          func(q *query.Query) { q.Mechanism, q.AttoDelta = "gaussian", -1 },
 		"no audience":              func(q *query.Query) { q.Audience = "" },
 		"half an audience":         func(q *query.Query) { q.Audience = "bank.gold &&" },
 		"a deep audience": func(q *query.Query) {

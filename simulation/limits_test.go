@@ -16,7 +16,7 @@ import (
 // TestBudget guards what a party's spent budget does: the question is refused as such in its name, the others' reservations
 // lapse, so that they can go on without it, and a question that still fits is answered.
 func TestBudget(t *testing.T) {
-	c := start(t, setup{total: 40, seed: 90, limits: map[string]config.Limits{"cinema": {EpsilonTotal: 12_000_000, EpsilonPerQuery: 11_000_000}}})
+	c := start(t, setup{total: 40, seed: 90, limits: map[string]config.Limits{"cinema": {EpsilonPerQuery: 11_000_000, PeriodLimits: config.PeriodLimits{EpsilonTotal: 12_000_000}}}})
 	_, err := c.ask(client.Question{Count: "bank.member && cinema.member", Epsilon: 11.000001})
 	failed(t, err, fault.Limit, "cinema")
 	c.answered(client.Question{Count: "bank.member && cinema.member"})

@@ -14,6 +14,7 @@ import (
 	"github.com/sotto-dev/sotto/coordinator/store"
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/ids"
+	"github.com/sotto-dev/sotto/internal/protocol"
 	"github.com/sotto-dev/sotto/internal/rpc"
 	"github.com/sotto-dev/sotto/party"
 	"github.com/sotto-dev/sotto/party/config"
@@ -28,7 +29,7 @@ type partyNode struct {
 	index   int
 	config  *config.Party
 	path    string       // of the ledger
-	clock   atomic.Int64 // how far ahead it is, in nanoseconds
+	clock   atomic.Int64 // how far ahead of the others' it is, in nanoseconds
 
 	mu     sync.Mutex
 	node   *party.Node // nil while it is down
@@ -41,7 +42,7 @@ func newParty(c *cluster, index int, path string) *partyNode {
 	c.must(ledger.Create(path))
 	return &partyNode{cluster: c, name: partyNames[index], index: index, path: path, config: &config.Party{
 		Name: partyNames[index], Identity: config.Identity{Column: "id", Type: ids.Opaque}, CustomersUpTo: customersUpTo,
-		Segments: segments, Dimensions: dimensions, Limits: c.limits[partyNames[index]],
+		Segments: segments, Dimensions: dimensions, Measures: measures, Limits: c.limits[partyNames[index]], Purposes: c.purposes[partyNames[index]],
 	}}
 }
 
@@ -54,7 +55,7 @@ func (p *partyNode) serve(l net.Listener) {
 	c.must(err)
 	p.node, err = party.New(party.Options{
 		Agreement: c.agreement, Config: p.config, Key: c.keys[p.name], Ledger: p.ledger, Customers: snapshot(c.people, p.index),
-		Now: func() time.Time { return time.Now().Add(time.Duration(p.clock.Load())) },
+		Now: func() time.Time { return c.now().Add(time.Duration(p.clock.Load())) },
 	})
 	c.must(err)
 	p.served = serve(l, func(ctx context.Context, l net.Listener) error {
@@ -102,6 +103,18 @@ func (p *partyNode) restart() {
 	p.cluster.labelled(func() { p.serve(l) })
 }
 
+// descriptor is what the party declares.
+func (p *partyNode) descriptor() *protocol.Descriptor {
+	p.cluster.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	response, err := p.node.Describe(context.Background(), nil)
+	p.cluster.must(err)
+	d := &protocol.Descriptor{}
+	p.cluster.must(protocol.Verify(response.GetDescriptor_(), p.cluster.keys[p.name].Public(), p.name, d))
+	return d
+}
+
 // tidy returns what is left at a living node of any question.
 func (p *partyNode) tidy() error {
 	p.mu.Lock()
@@ -112,20 +125,10 @@ func (p *partyNode) tidy() error {
 	if n := p.node.Sessions(); n > 0 {
 		return fmt.Errorf("%s has %d sessions left", p.name, n)
 	}
-	reserved, _, err := p.ledger.Spent(context.Background())
-	if err == nil && reserved > 0 {
-		err = fmt.Errorf("%s has %v reserved", p.name, reserved)
+	if n := len(p.journal().reserved); n > 0 {
+		return fmt.Errorf("%s has %d reservations left", p.name, n)
 	}
-	return err
-}
-
-// charged returns what the party's ledger says was released.
-func (p *partyNode) charged() float64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, released, err := p.ledger.Spent(context.Background())
-	p.cluster.must(err)
-	return released.Float()
+	return nil
 }
 
 // dial connects to the party as the coordinator, without a tap.
@@ -170,7 +173,7 @@ func (n *coordinatorNode) serve(l net.Listener) {
 	}
 	n.node, err = coordinator.New(coordinator.Options{
 		Agreement: c.agreement, Key: c.keys[agreement.CoordinatorName], Store: n.store, Parties: parties,
-		Logger: c.logger(agreement.CoordinatorName), Patience: c.patience, MaxRunning: c.running,
+		Logger: c.logger(agreement.CoordinatorName), Patience: c.patience, MaxRunning: c.running, Now: c.now,
 	})
 	c.must(err)
 	n.served = serve(l, func(ctx context.Context, l net.Listener) error {

@@ -42,11 +42,11 @@ func TestVectorsStayHidden(t *testing.T) {
 
 	for i := 1; i < len(hops); i++ {
 		vectors := layout.Hashed{
-			Salt: protocol.Salt(transcript, nonces), Length: len(hops), LogSlots: k.plan.LogSlots, LogN: int(set.LogN), Clip: k.plan.Clip,
+			Salt: protocol.Salt(transcript, nonces), Length: len(hops), LogSlots: k.plan.LogSlots, LogN: int(set.LogN), Clip: k.plan.Clip, Scale: 1,
 		}
-		known, err := vectors.Place(i, snapshot(c.people, i).IDs, 1, func(int) int { return 0 })
+		known, err := vectors.Place(i, snapshot(c.people, i).IDs, 1, func(int) int { return 0 }, nil)
 		c.must(err)
-		for b := range k.plan.Blocks() {
+		for b := range k.plan.Blocks(&k.plan.Chains[0]) {
 			in := ring.NewBlock()
 			c.must(ring.ReadBlock(k.streams[i-1][b].GetBlock(), in))
 			known.Block(b, 0, slots)

@@ -22,7 +22,7 @@ type benchCommand struct {
 type benchOverlapCommand struct {
 	N         int    `default:"100000" help:"Customers of each company; half of them are customers of both."`
 	Precision string `enum:"low,medium,high" default:"low" help:"Size of the hashed layout: low, medium or high."`
-	By        bool   `help:"Count by a dimension of the second company."`
+	By        string `enum:"none,one,both" default:"none" help:"Count by the ten cohorts of none, one or both of the companies."`
 	Keep      string `placeholder:"DIR" help:"Make this folder, and leave customers, keys, ledgers and logs in it."`
 	JSON      bool   `name:"json" help:"Print one JSON object."`
 }
@@ -59,7 +59,7 @@ type benchProcess struct {
 }
 
 // benchLimits let the one question of a benchmark be asked.
-var benchLimits = agreement.Limits{EpsilonPerQuery: 1_000_000, EpsilonTotal: 1_000_000, DeltaPerQuery: agreement.DefaultDeltaPerQuery}
+var benchLimits = agreement.Limits{EpsilonPerQuery: 1_000_000, EpsilonTotal: 1_000_000, DeltaPerQuery: agreement.DefaultDeltaPerQuery, DeltaTotal: agreement.DefaultDeltaTotal}
 
 func (b *benchOverlapCommand) Run(ctx context.Context, c console) (err error) {
 	dir, cleanUp, err := workFolder(b.Keep)
@@ -93,8 +93,10 @@ func (b *benchOverlapCommand) measure(ctx context.Context, c console, dir string
 		return nil, err
 	}
 	question := client.Question{Count: companies[0].Name + ".member && " + companies[1].Name + ".member", Epsilon: 1, Precision: b.Precision}
-	if b.By {
-		question.By = []string{companies[1].Name + ".age_band"}
+	for i, company := range companies {
+		if b.By == "both" || b.By == "one" && i == 1 {
+			question.By = append(question.By, company.Name+".cohort")
+		}
 	}
 	p := newProgress(c.err)
 	before := cluster.SelfCPU()
@@ -125,7 +127,7 @@ func (r *benchReport) finish(answer *client.Answer) error {
 		if err != nil {
 			return err
 		}
-		r.Answer, low, high = r.Answer+cell.Value, low+l, high+h
+		r.Answer, low, high = r.Answer+int64(cell.Value), low+l, high+h
 	}
 	r.HalfWidth = (high - low) / 2
 	r.AnswerIsWithin = low <= float64(r.Truth) && float64(r.Truth) <= high

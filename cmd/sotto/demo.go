@@ -28,7 +28,7 @@ knows. Stops everything that it started, also when interrupted.`
 }
 
 // demoLimits leave the demo's budgets half spent.
-var demoLimits = agreement.Limits{EpsilonPerQuery: 2_000_000, EpsilonTotal: 10_000_000, DeltaPerQuery: agreement.DefaultDeltaPerQuery}
+var demoLimits = agreement.Limits{EpsilonPerQuery: 2_000_000, EpsilonTotal: 10_000_000, DeltaPerQuery: agreement.DefaultDeltaPerQuery, DeltaTotal: agreement.DefaultDeltaTotal}
 
 func (d *demoCommand) Run(ctx context.Context, c console) (err error) {
 	began := time.Now()

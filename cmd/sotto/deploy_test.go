@@ -49,7 +49,7 @@ func deploy(ts *testscript.TestScript, _ bool, _ []string) {
 			{Name: "shop", Address: addresses["shop"], Key: keys["shop"]},
 		},
 		Analysts: []agreement.Analyst{{Name: "marketing", Key: keys["marketing"]}},
-		Limits:   agreement.Limits{EpsilonPerQuery: 2_000_000, EpsilonTotal: 10_000_000, DeltaPerQuery: agreement.DefaultDeltaPerQuery},
+		Limits:   agreement.Limits{EpsilonPerQuery: 2_000_000, EpsilonTotal: 10_000_000, DeltaPerQuery: agreement.DefaultDeltaPerQuery, DeltaTotal: agreement.DefaultDeltaTotal},
 		Noise:    agreement.NoiseEveryone, Layouts: []string{agreement.LayoutHashed},
 	}
 	ts.Check(a.Write(ts.MkAbs("agreement.yaml")))

@@ -27,6 +27,8 @@ type commands struct {
 
 	Catalog catalogCommand `cmd:"" help:"List what can be asked about."`
 	Query   queryCommand   `cmd:"" help:"Ask a question, or follow one that was asked."`
+	Explain explainCommand `cmd:"" help:"Say how exact a question's answer would be and what it would cost, without asking it."`
+	Budget  budgetCommand  `cmd:"" help:"Show what was spent and what is left."`
 	Cancel  cancelCommand  `cmd:"" help:"Stop a question."`
 
 	Bench   benchCommand   `cmd:"" help:"Measure the real thing on this machine with generated companies."`

@@ -74,7 +74,13 @@ The party's file:
   segments: {gold: "tier = 'gold'"}            # SQL over the columns
   dimensions:
     age_band: {sql: age_band, values: ["18-34", "35-54", "55+"]}
-  limits: {epsilon_total: 5}                   # if stricter than the agreement`
+  measures:                                    # amounts: rows of a customer add up, then are clipped
+    spend: {sql: amount, clip: [0, 500], unit: EUR}
+  purposes: [planning, measurement]            # that questions may be for; left out: any
+  limits:                                      # stricter than the agreement, or by period (UTC) and organisation
+    epsilon_total: 5
+    epsilon_per_month: 2
+    per_organisation: {epsilon_per_day: 0.5}`
 }
 
 func (p *partyCommand) Run(ctx context.Context, c console) error {
@@ -88,7 +94,7 @@ func (p *partyCommand) Run(ctx context.Context, c console) error {
 	}
 	o := party.Options{Agreement: a, Config: declared, Key: key}
 	// What can be refused is refused before customers are loaded, which takes minutes where there are many.
-	if _, err := party.New(o); err != nil {
+	if err := party.CheckMember(a, declared.Name, key); err != nil {
 		return err
 	}
 	if err := p.checkLedger(); err != nil {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -59,7 +61,17 @@ func (p *progress) close() {
 // by the values of the cell's group joined by " | ".
 func printAnswer(w io.Writer, a *client.Answer, truth map[string]int) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	header := append(slices.Clone(a.By), "answer", "± 95 %")
+	label := a.Measure
+	if a.Measure == "count" {
+		label = "answer"
+	}
+	if a.Unit != "" {
+		label += " " + a.Unit
+	}
+	header := append(slices.Clone(a.By), label, "± 95 %")
+	if a.Measure == "mean" { // its interval need not have the mean in the middle
+		header = append(slices.Clone(a.By), label, "95 % from", "to")
+	}
 	if truth != nil {
 		header = append(header, "true")
 	}
@@ -69,7 +81,14 @@ func printAnswer(w io.Writer, a *client.Answer, truth map[string]int) error {
 		for _, d := range a.By {
 			values = append(values, c.Group[d])
 		}
-		columns := append(slices.Clone(values), humanize.Comma(c.Value), fmt.Sprintf("%.0f", c.High-float64(c.Value)))
+		width := figure(c.High - c.Value)
+		if a.Unit == "" {
+			width = fmt.Sprintf("%.0f", c.High-c.Value)
+		}
+		columns := append(slices.Clone(values), figure(c.Value), width)
+		if a.Measure == "mean" {
+			columns = append(slices.Clone(values), figure(c.Value), figure(c.Low), figure(c.High))
+		}
 		if truth != nil {
 			columns = append(columns, humanize.Comma(int64(truth[strings.Join(values, " | ")])))
 		}
@@ -88,9 +107,42 @@ func printAnswer(w io.Writer, a *client.Answer, truth map[string]int) error {
 	for _, party := range sortedKeys(a.Charged) {
 		charged = append(charged, fmt.Sprintf("%s ε %v", party, a.Charged[party]))
 	}
+	if a.Earlier {
+		if _, err := fmt.Fprintln(w, "the same was asked of the same data before: this is that answer, and nothing was charged again (--fresh asks anew)"); err != nil {
+			return err
+		}
+	}
 	_, err := fmt.Fprintf(w, "time     %s\nbytes    %s\ncharged  %s  (δ %.1e, %s noise by %d key-holders, %s layout)\n",
 		strings.Join(stages, ", "), strings.Join(hops, ", "), strings.Join(charged, ", "), a.Delta, a.Mechanism, a.Draws, a.Layout)
 	return err
+}
+
+// figure prints people in whole numbers, and small amounts with as many digits as tell something.
+func figure(x float64) string {
+	if digits := 2 - int(math.Floor(math.Log10(math.Abs(x)))); x != math.Trunc(x) && digits > 0 {
+		return strconv.FormatFloat(x, 'f', min(digits, 6), 64)
+	}
+	return humanize.Comma(int64(math.Round(x)))
+}
+
+// printTables prints tables that agree with each other, one below the other; the sums' dimensions are left out.
+func printTables(w io.Writer, a *client.Answer, tables []client.Table) error {
+	if len(tables) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "\ncells and marginals that agree, without negative numbers:\n")
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row(out, append(slices.Clone(a.By), "answer", "95 % from", "to"))
+	for _, t := range tables {
+		for _, c := range t.Cells {
+			var columns []string
+			for _, d := range a.By {
+				columns = append(columns, cmp.Or(c.Group[d], "(all)"))
+			}
+			row(out, append(columns, figure(math.Round(c.Value*10)/10), figure(math.Round(c.Low)), figure(math.Round(c.High))))
+		}
+	}
+	return out.Flush()
 }
 
 // row writes tab-separated columns; in right-aligned tables, text reads better with a column of its own at the end.
@@ -113,6 +165,16 @@ func printCatalog(w io.Writer, catalog *client.Catalog) error {
 				label = "dimensions"
 			}
 			fmt.Fprintf(w, "  %s  %s: %s\n", label, d.Name, strings.Join(append(slices.Clone(d.Values), "unknown"), ", "))
+		}
+		for i, m := range p.Measures {
+			label := "          "
+			if i == 0 {
+				label = "measures  "
+			}
+			fmt.Fprintf(w, "  %s  %s: %v to %v %s\n", label, m.Name, m.Clip[0], m.Clip[1], cmp.Or(m.Unit, "(no unit)"))
+		}
+		if len(p.Purposes) > 0 {
+			fmt.Fprintf(w, "  purposes    %s\n", strings.Join(p.Purposes, ", "))
 		}
 	}
 	return nil

@@ -2,13 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/sotto-dev/sotto/client"
@@ -45,36 +39,71 @@ func (k *catalogCommand) Run(ctx context.Context, c console) error {
 	return printCatalog(c.out, catalog)
 }
 
-type queryCommand struct {
-	analystFlags
-	Audience string `arg:"" optional:"" help:"Whom to count, in CEL: party.member, party.segment, party.dimension == \"value\", joined by &&."`
+// questionFlags say what to ask.
+type questionFlags struct {
+	Audience string `arg:"" optional:"" help:"Whom to count, in CEL: party.member, party.segment, party.dimension == \"value\", joined by &&, || and !. With --sum or --mean: over whom."`
 
-	By        []string      `placeholder:"PARTY.DIMENSION" help:"Count per value of a dimension; may be repeated or separated by commas."`
+	Sum       string        `placeholder:"PARTY.MEASURE" help:"Add up an amount over the audience, instead of counting it."`
+	Mean      string        `placeholder:"PARTY.MEASURE" help:"The mean of an amount over the people of the audience who have one."`
+	Total     []string      `placeholder:"AUDIENCE" help:"Add up audiences of one party each, without matching people; separated by commas."`
+	Frequency []string      `placeholder:"AUDIENCE" help:"How many people are in exactly 1, 2, … of some audiences of one party each; separated by commas."`
+	By        []string      `placeholder:"PARTY.DIMENSION" help:"A cell per value of a dimension; may be repeated or separated by commas."`
 	Epsilon   float64       `placeholder:"EPSILON" help:"Privacy loss of the whole answer, charged at every party in the question."`
 	Mechanism string        `enum:"laplace,gaussian" default:"laplace" help:"Kind of noise: laplace or gaussian."`
 	Delta     float64       `placeholder:"DELTA" help:"With --mechanism gaussian: its delta."`
 	Precision string        `enum:"low,medium,high" default:"medium" help:"Size of the hashed layout: low, medium or high. Higher is more exact, and slower."`
-	Purpose   string        `placeholder:"TEXT" help:"What the answer is for; parties record it."`
+	Purpose   string        `placeholder:"TEXT" help:"What the answer is for; parties record it, and may answer for some purposes only."`
 	Lifetime  time.Duration `default:"1h" help:"How long parties may begin the question."`
-	Watch     string        `placeholder:"ID" help:"Follow a question that was asked with --detach, and print its answer."`
-	Detach    bool          `help:"Print the question's identifier and leave; --watch ID fetches the answer."`
-	JSON      bool          `name:"json" help:"Print one JSON object."`
+}
+
+// asked tells whether there is a question at all.
+func (k *questionFlags) asked() bool {
+	return k.Audience != "" || k.Sum != "" || k.Mean != "" || len(k.Total)+len(k.Frequency) > 0
+}
+
+func (k *questionFlags) question() client.Question {
+	q := client.Question{
+		Sum: k.Sum, Mean: k.Mean, Total: k.Total, Frequency: k.Frequency, By: k.By, Epsilon: k.Epsilon, Mechanism: k.Mechanism, Delta: k.Delta,
+		Precision: k.Precision, Purpose: k.Purpose, Lifetime: k.Lifetime,
+	}
+	if k.Sum != "" || k.Mean != "" {
+		q.Where = k.Audience
+	} else {
+		q.Count = k.Audience
+	}
+	return q
+}
+
+type queryCommand struct {
+	analystFlags
+	questionFlags
+	Marginals bool   `help:"Also print the marginals down to the total, made to agree with the cells; they cost nothing."`
+	Fresh     bool   `help:"Ask, and pay, even if the same was asked of the same data before."`
+	Watch     string `placeholder:"ID" help:"Follow a question that was asked with --detach, and print its answer."`
+	Detach    bool   `help:"Print the question's identifier and leave; --watch ID fetches the answer."`
+	JSON      bool   `name:"json" help:"Print one JSON object."`
 }
 
 func (k *queryCommand) Help() string {
-	return `Example:
+	return `Examples:
 
   sotto query 'bank.gold && shop.member' --by bank.age_band --epsilon 1
+  sotto query 'bank.member || shop.member' --epsilon 1                     # reach: customers of either, each once
+  sotto query 'bank.gold && !shop.member' --epsilon 1                      # exclusive
+  sotto query 'bank.gold && shop.member' --mean shop.spend --epsilon 1
+  sotto query --total bank.gold,shop.gold --epsilon 1
+  sotto query --frequency bank.member,shop.member,gym.member --epsilon 1
 
-sotto catalog lists the names. Interrupting cancels the question at all parties; with --watch it only stops watching.
+sotto catalog lists the names, and sotto explain says what a question would cost and how exact it would be. The same question
+of the same data gets the same answer again, free of charge. Interrupting cancels the question at all parties; with --watch it only stops watching.
 The key that opens the answer stays in the identity's folder, under queries.`
 }
 
 func (k *queryCommand) Run(ctx context.Context, c console) error {
 	switch {
-	case k.Watch != "" && k.Audience != "":
-		return fault.New(fault.Invalid, "--watch follows a question that was asked; it takes no audience")
-	case k.Watch == "" && k.Audience == "":
+	case k.Watch != "" && k.asked():
+		return fault.New(fault.Invalid, "--watch follows a question that was asked; it takes no other")
+	case k.Watch == "" && !k.asked():
 		return fault.New(fault.Invalid, "there is no audience").WithHint(`sotto query 'a.member && b.member' --epsilon 1`)
 	case k.Watch == "" && k.Epsilon == 0:
 		return fault.New(fault.Invalid, "--epsilon is missing, or 0").WithHint("--epsilon 1 is a common choice; smaller is more private and less exact")
@@ -96,7 +125,7 @@ func (k *queryCommand) Run(ctx context.Context, c console) error {
 	progress := newProgress(c.err)
 	err = sdk.Watch(ctx, ticket.ID, progress.report)
 	progress.close()
-	if ctx.Err() != nil && k.Watch == "" {
+	if ctx.Err() != nil && k.Watch == "" && !ticket.Earlier {
 		return interrupted(ctx, sdk, ticket.ID)
 	}
 	if err != nil {
@@ -106,10 +135,26 @@ func (k *queryCommand) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	if k.JSON {
-		return printJSON(c.out, lab.NewReport(ticket.ID, answer, time.Since(began), 0))
+	return k.print(c, ticket.ID, answer, time.Since(began))
+}
+
+func (k *queryCommand) print(c console, id string, answer *client.Answer, elapsed time.Duration) error {
+	var tables []client.Table
+	if k.Marginals {
+		var err error
+		if tables, err = answer.Consistent(); err != nil {
+			return err
+		}
 	}
-	return printAnswer(c.out, answer, nil)
+	if k.JSON {
+		report := lab.NewReport(id, answer, elapsed, 0)
+		report.AddTables(tables)
+		return printJSON(c.out, report)
+	}
+	if err := printAnswer(c.out, answer, nil); err != nil {
+		return err
+	}
+	return printTables(c.out, answer, tables)
 }
 
 // interrupted cancels the question at all parties, and says if that was not possible.
@@ -123,19 +168,14 @@ func interrupted(ctx context.Context, sdk *client.Client, id string) error {
 	return ctx.Err()
 }
 
-// ticket submits the question and keeps its key, or finds the key of the one to watch.
+// ticket submits the question, or finds the one to watch.
 func (k *queryCommand) ticket(ctx context.Context, sdk *client.Client) (*client.Ticket, error) {
 	if k.Watch != "" {
-		return loadTicket(k.Identity, k.Watch)
+		return sdk.Find(k.Watch)
 	}
-	ticket, err := sdk.Submit(ctx, client.Question{
-		Count: k.Audience, By: k.By, Epsilon: k.Epsilon, Mechanism: k.Mechanism, Delta: k.Delta, Precision: k.Precision,
-		Purpose: k.Purpose, Lifetime: k.Lifetime,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return ticket, saveTicket(k.Identity, ticket)
+	q := k.question()
+	q.Fresh = k.Fresh
+	return sdk.Submit(ctx, q)
 }
 
 type cancelCommand struct {
@@ -150,45 +190,4 @@ func (k *cancelCommand) Run(ctx context.Context) error {
 	}
 	defer sdk.Close()
 	return sdk.Cancel(ctx, k.ID)
-}
-
-var ticketName = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
-func ticketPath(identityDir, id string) (string, error) {
-	if id = strings.TrimSpace(id); !ticketName.MatchString(id) {
-		return "", fault.New(fault.Invalid, "%.80q is not the identifier of a question: it must be 64 hexadecimal digits", id)
-	}
-	return filepath.Join(identityDir, "queries", id), nil
-}
-
-func saveTicket(identityDir string, t *client.Ticket) error {
-	path, err := ticketPath(identityDir, t.ID)
-	if err != nil {
-		return err
-	}
-	encoded, err := t.MarshalBinary()
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	return os.WriteFile(path, encoded, 0o600)
-}
-
-func loadTicket(identityDir, id string) (*client.Ticket, error) {
-	path, err := ticketPath(identityDir, id)
-	if err != nil {
-		return nil, err
-	}
-	encoded, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.NotFound, "no question %s was asked with this identity", id).
-			WithHint("the key of an answer stays where the question was asked: use the same --identity")
-	}
-	if err != nil {
-		return nil, err
-	}
-	t := &client.Ticket{}
-	return t, t.UnmarshalBinary(encoded)
 }

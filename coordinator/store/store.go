@@ -26,7 +26,12 @@ CREATE TABLE queries (
 	result    BLOB,             -- ResultResponse, once done
 	failure   BLOB              -- Failure, once failed
 ) STRICT;
-PRAGMA user_version = 1;
+CREATE TABLE releases (          -- the latest of every party, with the head of its ledger
+	party     TEXT PRIMARY KEY,
+	length    INTEGER NOT NULL, -- of the ledger, in rows
+	release   BLOB NOT NULL     -- Signed
+) STRICT;
+PRAGMA user_version = 2;
 `
 
 // Store is an open store. Safe for concurrent use.
@@ -41,7 +46,7 @@ type Query struct {
 	Failure *sottov1.Failure
 }
 
-const version = 1
+const version = 2
 
 // Open opens the store, and makes it if it does not exist: it holds nothing that anybody's privacy depends on. Questions
 // that an earlier process left under way have failed: their key shares are lost.
@@ -104,6 +109,36 @@ func (s *Store) finish(statement string, id [32]byte, message proto.Message) err
 		return fmt.Errorf("store the end of a question: %w", err)
 	}
 	return nil
+}
+
+// Released stores a party's release unless a later one, of a longer ledger, is there.
+func (s *Store) Released(party string, rows int64, release *sottov1.Signed) error {
+	encoded, err := proto.Marshal(release)
+	if err == nil {
+		_, err = s.db.Exec(`INSERT INTO releases (party, length, release) VALUES (?, ?, ?)
+			ON CONFLICT (party) DO UPDATE SET length = excluded.length, release = excluded.release WHERE excluded.length > length`, party, rows, encoded)
+	}
+	if err != nil {
+		return fmt.Errorf("store a release of %s: %w", party, err)
+	}
+	return nil
+}
+
+// LastRelease returns a party's latest release, nil if there is none.
+func (s *Store) LastRelease(ctx context.Context, party string) (*sottov1.Signed, error) {
+	var encoded []byte
+	err := s.db.QueryRowContext(ctx, "SELECT release FROM releases WHERE party = ?", party).Scan(&encoded)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	release := &sottov1.Signed{}
+	if err == nil {
+		err = proto.Unmarshal(encoded, release)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the last release of %s: %w", party, err)
+	}
+	return release, nil
 }
 
 // Get returns a stored question, or a fault of kind NotFound.

@@ -50,7 +50,7 @@ func overlap(ctx context.Context, agreement, identity string) error {
 		return err // client.ErrorKind and client.ErrorHint say more
 	}
 	for _, cell := range answer.Cells {
-		fmt.Printf("%s: %d people, between %.0f and %.0f at 95 %%\n",
+		fmt.Printf("%s: %.0f people, between %.0f and %.0f at 95 %%\n",
 			cell.Group["bank.age_band"], cell.Value, cell.Low, cell.High)
 	}
 	return nil

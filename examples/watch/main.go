@@ -56,7 +56,7 @@ func watch(ctx context.Context, agreement, identity, file string) error {
 		return err
 	}
 	for _, cell := range answer.Cells {
-		fmt.Printf("%d people, between %.0f and %.0f at 95 %%\n", cell.Value, cell.Low, cell.High)
+		fmt.Printf("%.0f people, between %.0f and %.0f at 95 %%\n", cell.Value, cell.Low, cell.High)
 	}
 	return nil
 }

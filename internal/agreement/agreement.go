@@ -7,10 +7,10 @@
 //	  - {name: bank, address: "bank.example:7401", key: "ed25519:…"}
 //	  - {name: shop, address: "shop.example:7401", key: "ed25519:…"}
 //	analysts:
-//	  - {name: marketing, key: "ed25519:…"}
-//	limits: {epsilon_per_query: 1, epsilon_total: 10, delta_per_query: 1e-6} # delta_per_query may be left out: 1e-6
-//	noise: everyone                                                          # may be left out; or: coordinator
-//	layouts: [hashed]                                                        # may be left out
+//	  - {name: marketing, key: "ed25519:…", organisation: agency} # organisation may be left out: the name
+//	limits: {epsilon_per_query: 1, epsilon_total: 10} # besides, where left out: delta_per_query: 1e-6, delta_total: 1e-5
+//	noise: everyone                                   # may be left out; or: coordinator
+//	layouts: [hashed]                                 # may be left out
 package agreement
 
 import (
@@ -34,6 +34,9 @@ const (
 	MaxEpsilonPerQuery = 20 * oneEpsilon
 	// DefaultDeltaPerQuery is the δ of one question where the file does not say.
 	DefaultDeltaPerQuery = 1e-6
+	// DefaultDeltaTotal is the δ of all questions together where the file does not say, or ten times that of one question
+	// if that is more.
+	DefaultDeltaTotal = 1e-5
 )
 
 // Noise says who draws noise.
@@ -76,15 +79,20 @@ type Party struct {
 
 // Analyst is somebody who may ask questions.
 type Analyst struct {
-	Name string             `yaml:"name"`
-	Key  identity.PublicKey `yaml:"key"`
+	Name         string             `yaml:"name"`
+	Key          identity.PublicKey `yaml:"key"`
+	Organisation string             `yaml:"organisation,omitempty"` // whose budget the questions are on; "" for the name
 }
+
+// Budget returns the organisation on whose account the analyst asks.
+func (a Analyst) Budget() string { return cmp.Or(a.Organisation, a.Name) }
 
 // Limits are what every party enforces, whoever asks.
 type Limits struct {
 	EpsilonPerQuery MicroEpsilon `yaml:"epsilon_per_query"` // most that one question may spend, up to 20
 	EpsilonTotal    MicroEpsilon `yaml:"epsilon_total"`     // most that all questions together may spend at one party
 	DeltaPerQuery   float64      `yaml:"delta_per_query"`   // most that one question may spend, in (0, 1)
+	DeltaTotal      float64      `yaml:"delta_total"`       // most that all questions together may spend at one party, in (0, 1)
 }
 
 // Hash returns what tells agreements apart: SHA-256 over the canonical encoding, under "sotto/v1/agreement", of the fields in

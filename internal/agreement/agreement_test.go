@@ -60,7 +60,7 @@ func TestGoldenAgreement(t *testing.T) {
 		},
 		Analysts: []agreement.Analyst{{Name: "marketing", Key: key(5)}},
 		Limits: agreement.Limits{
-			EpsilonPerQuery: 1_000_000, EpsilonTotal: 10_500_000, DeltaPerQuery: 1e-6,
+			EpsilonPerQuery: 1_000_000, EpsilonTotal: 10_500_000, DeltaPerQuery: 1e-6, DeltaTotal: 1e-5,
 		},
 		Noise:   agreement.NoiseEveryone,
 		Layouts: []string{agreement.LayoutHashed},
@@ -68,7 +68,7 @@ func TestGoldenAgreement(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	const wantHash = "8f4625bacd81015d539b695e0933a96f6995dc1fce7644d0e1d4039ad4195a85"
+	const wantHash = "323c6d0d775a75cd7a10ac8bb5ad21395ff785381cf3f49e53a00e1c00cfbe4e"
 	if hash := got.Hash(); hex.EncodeToString(hash[:]) != wantHash {
 		t.Errorf("hash is %x, want %s", hash, wantHash)
 	}
@@ -203,7 +203,8 @@ func drawAgreement(t *rapid.T) *agreement.Agreement {
 		Limits: agreement.Limits{
 			EpsilonPerQuery: agreement.MicroEpsilon(per),
 			EpsilonTotal:    agreement.MicroEpsilon(rapid.Int64Range(per, 1_000_000_000_000).Draw(t, "epsilon_total")),
-			DeltaPerQuery:   rapid.Float64Range(math.SmallestNonzeroFloat64, 0.999).Draw(t, "delta"),
+			DeltaPerQuery:   rapid.Float64Range(math.SmallestNonzeroFloat64, 0.5).Draw(t, "delta"),
+			DeltaTotal:      rapid.Float64Range(0.5, 0.999).Draw(t, "delta_total"),
 		},
 		Noise:   rapid.SampledFrom([]agreement.Noise{agreement.NoiseEveryone, agreement.NoiseCoordinator}).Draw(t, "noise"),
 		Layouts: []string{agreement.LayoutHashed},
@@ -211,7 +212,7 @@ func drawAgreement(t *rapid.T) *agreement.Agreement {
 	analysts := rapid.IntRange(0, len(names)-2).Draw(t, "analysts")
 	for i, name := range names {
 		if i < analysts {
-			a.Analysts = append(a.Analysts, agreement.Analyst{Name: name, Key: key(byte(10 + i))})
+			a.Analysts = append(a.Analysts, agreement.Analyst{Name: name, Key: key(byte(10 + i)), Organisation: []string{"", "agency"}[i%2]})
 		} else {
 			a.Parties = append(a.Parties, agreement.Party{Name: name, Address: "10.0.0.1:7401", Key: key(byte(10 + i))})
 		}

@@ -64,6 +64,11 @@ func (a *Agreement) checkMembers() error {
 	}
 	for i, analyst := range a.Analysts {
 		where := fmt.Sprintf("analyst %d (%.80q)", i+1, analyst.Name)
+		if analyst.Organisation != "" {
+			if err := identity.CheckName(analyst.Organisation); err != nil {
+				return wrong(where+": organisation", err)
+			}
+		}
 		members = append(members, member{where: where, name: analyst.Name, key: analyst.Key})
 	}
 
@@ -97,6 +102,9 @@ func (l Limits) check() error {
 	}
 	if math.IsNaN(l.DeltaPerQuery) || l.DeltaPerQuery <= 0 || l.DeltaPerQuery >= 1 {
 		return fault.New(fault.Invalid, "limits: delta_per_query %v: must be above 0 and below 1", l.DeltaPerQuery)
+	}
+	if !(l.DeltaTotal >= l.DeltaPerQuery && l.DeltaTotal < 1) {
+		return fault.New(fault.Invalid, "limits: delta_total %v: must be at least delta_per_query, %v, and below 1", l.DeltaTotal, l.DeltaPerQuery)
 	}
 	return nil
 }

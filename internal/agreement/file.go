@@ -42,17 +42,28 @@ func Parse(text []byte) (*Agreement, error) {
 // defaults returns what a file that leaves a key out means. A key set to 0 or to nothing is not left out, and is refused.
 func defaults() *Agreement {
 	return &Agreement{
-		Limits:  Limits{DeltaPerQuery: DefaultDeltaPerQuery},
+		Limits:  Limits{DeltaPerQuery: DefaultDeltaPerQuery, DeltaTotal: leftOut},
 		Noise:   NoiseEveryone,
 		Layouts: []string{LayoutHashed},
 	}
 }
 
+// leftOut is the δ of a file that does not say.
+const leftOut = -1
+
 func checked(name string, read *Agreement) (*Agreement, error) {
+	if read.Limits.DeltaTotal == leftOut {
+		read.Limits.DeltaTotal = DefaultDeltaTotalFor(read.Limits.DeltaPerQuery)
+	}
 	if err := read.Check(); err != nil {
 		return nil, wrong(name, err)
 	}
 	return read.sorted(), nil
+}
+
+// DefaultDeltaTotalFor returns the δ of all questions together where one may spend perQuery.
+func DefaultDeltaTotalFor(perQuery float64) float64 {
+	return max(DefaultDeltaTotal, min(10*perQuery, 0.5), perQuery)
 }
 
 // Write checks the agreement and stores it at path as YAML that [Load] reads to an equal hash, with mode 0644: it holds no

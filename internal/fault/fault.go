@@ -26,6 +26,10 @@ const (
 	NotMember Kind = "not_a_member"
 	// Limit: above a limit that the agreement or a policy sets for one query.
 	Limit Kind = "limit"
+	// Size: larger than can be planned: too many parties, cells, customers or parts of an audience.
+	Size Kind = "size"
+	// Purpose: not a purpose that the party answers questions for.
+	Purpose Kind = "purpose"
 	// Budget: the privacy budget is spent.
 	Budget Kind = "budget"
 	// Unsupported: well-formed, but nothing here can do it.

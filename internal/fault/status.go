@@ -29,6 +29,8 @@ var codeOf = map[Kind]codes.Code{
 	Unknown:     codes.InvalidArgument,
 	NotMember:   codes.PermissionDenied,
 	Limit:       codes.OutOfRange,
+	Size:        codes.OutOfRange,
+	Purpose:     codes.PermissionDenied,
 	Budget:      codes.ResourceExhausted,
 	Unsupported: codes.Unimplemented,
 	Expired:     codes.FailedPrecondition,

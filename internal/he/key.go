@@ -1,61 +1,81 @@
 package he
 
 import (
-	"crypto/rand"
 	"crypto/sha3"
 	"encoding/binary"
 	"fmt"
 	"math/big"
 
-	"github.com/tuneinsight/lattigo/v5/core/rlwe"
 	"github.com/tuneinsight/lattigo/v5/ring"
 )
 
-// Share is one key-holder's part of the joint key of one session: s_i, uniform ternary, and b_i = −a·s_i + e_i.
-// The joint secret Σ s_i never exists anywhere.
+// Share is one key-holder's part of the joint key of one session: for every lane s_i, uniform ternary, and
+// b_i = −a·s_i + e_i. The joint secrets Σ s_i never exist anywhere.
 type Share struct {
-	ring   *Ring
-	secret ring.Poly // transformed, Montgomery form; nil rows once erased
-	public []byte
+	ring    *Ring
+	secrets []ring.Poly // by lane: transformed, Montgomery form; none once erased
+	public  []byte
 }
 
-// NewShare draws a share for the session with that transcript hash, from which the common polynomial a is expanded.
-func (r *Ring) NewShare(transcript [32]byte) (*Share, error) {
-	ternary, err := ring.NewTernarySampler(rand.Reader, r.q, rlwe.DefaultXs, false)
-	if err != nil {
-		return nil, fmt.Errorf("draw key share: %w", err)
+// NewShare draws a share of that many lanes, at least 1, for the session with that transcript hash, from which the common
+// polynomial a is expanded.
+func (r *Ring) NewShare(transcript [32]byte, lanes int) (*Share, error) {
+	random := newSampler()
+	defer random.erase()
+	small := make([]int8, r.set.N())
+	defer clear(small)
+	a := r.common(transcript)
+	share := &Share{ring: r}
+	for range lanes {
+		if err := random.ternary(small); err != nil {
+			return nil, fmt.Errorf("draw key share: %w", err)
+		}
+		secret := r.q.NewPoly()
+		r.spread(small, secret)
+		r.q.NTT(secret, secret)
+		r.q.MForm(secret, secret)
+		share.secrets = append(share.secrets, secret)
+
+		if err := random.gaussian(small); err != nil {
+			return nil, fmt.Errorf("draw key share: %w", err)
+		}
+		b := r.q.NewPoly()
+		r.spread(small, b)
+		r.q.NTT(b, b)
+		r.q.MulCoeffsMontgomeryThenSub(a, secret, b)
+		share.public = r.appendPoly(share.public, b)
 	}
-	secret := ternary.ReadNew()
-	r.q.NTT(secret, secret)
-	r.q.MForm(secret, secret)
-
-	b := ring.NewGaussianSampler(rand.Reader, r.q, rlwe.DefaultXe, false).ReadNew()
-	r.q.NTT(b, b)
-	r.q.MulCoeffsMontgomeryThenSub(r.common(transcript), secret, b)
-	return &Share{ring: r, secret: secret, public: r.appendPoly(nil, b)}, nil
+	return share, nil
 }
 
-// Public returns the encoding of b_i. The caller must not change it.
+// Public returns the encodings of all b_i, lane by lane. The caller must not change it.
 func (s *Share) Public() []byte { return s.public }
 
-// Erase overwrites the secret. A share that is erased opens nothing any more.
+// Erase overwrites the secrets. A share that is erased opens nothing any more.
 func (s *Share) Erase() {
-	s.secret.Zero()
-	s.secret = ring.Poly{}
+	for _, secret := range s.secrets {
+		secret.Zero()
+	}
+	s.secrets = nil
 }
 
-// Scalar returns [s_i·c1]_0 in [0, Q) for an encoded c1: this key-holder's part in opening the constant coefficient,
-// without any noise or flooding, so it must not leave the machine like this. The error wraps [ErrMalformed].
-func (s *Share) Scalar(c1 []byte) (*big.Int, error) {
-	if s.secret.Coeffs == nil {
-		return nil, fmt.Errorf("open with an erased key share")
+// Scalars returns [s_i·c1]_0 in [0, Q) for an encoded c1 and each of its first lanes: this key-holder's part in opening their
+// constant coefficients, without any noise or flooding, so it must not leave the machine like this. The error wraps
+// [ErrMalformed], or says that the share has not so many lanes.
+func (s *Share) Scalars(c1 []byte, lanes int) ([]*big.Int, error) {
+	if lanes > len(s.secrets) {
+		return nil, fmt.Errorf("open %d lanes with a key share that has %d, or was erased", lanes, len(s.secrets))
 	}
-	product := s.ring.q.NewPoly()
-	if err := s.ring.readPoly(c1, product); err != nil {
+	in, product := s.ring.q.NewPoly(), s.ring.q.NewPoly()
+	if err := s.ring.readPoly(c1, in); err != nil {
 		return nil, err
 	}
-	s.ring.q.MulCoeffsMontgomery(product, s.secret, product)
-	return s.ring.constantTerm(product), nil
+	scalars := make([]*big.Int, lanes)
+	for i := range scalars {
+		s.ring.q.MulCoeffsMontgomery(in, s.secrets[i], product)
+		scalars[i] = s.ring.constantTerm(product)
+	}
+	return scalars, nil
 }
 
 // common expands a, uniform modulo Q, from the transcript hash: per prime, in the order of Q, SHAKE256 of
@@ -86,24 +106,36 @@ func (r *Ring) common(transcript [32]byte) ring.Poly {
 // PublicKey is the joint public key of one session, added up by its user itself.
 type PublicKey struct {
 	ring *Ring
-	key  *rlwe.PublicKey
+	a    ring.Poly   // the common one: transformed, Montgomery form
+	b    []ring.Poly // by lane: Σ b_i, likewise
 	sum  []byte
 }
 
-// JoinKey adds up the encoded shares b_i of all key-holders; the error wraps [ErrMalformed] and names the index.
-func (r *Ring) JoinKey(transcript [32]byte, shares [][]byte) (*PublicKey, error) {
-	key := rlwe.NewPublicKey(r.rlwe)
-	b, one := key.Value[0].Q, r.q.NewPoly()
-	for i, encoded := range shares {
-		if err := r.readPoly(encoded, one); err != nil {
-			return nil, fmt.Errorf("add up public key: share %d: %w", i, err)
-		}
-		r.q.Add(b, one, b)
+// JoinKey adds up the encoded shares of all key-holders, each of that many lanes; the error wraps [ErrMalformed] and names
+// the index.
+func (r *Ring) JoinKey(transcript [32]byte, shares [][]byte, lanes int) (*PublicKey, error) {
+	k := &PublicKey{ring: r, a: r.common(transcript)}
+	for range lanes {
+		k.b = append(k.b, r.q.NewPoly())
 	}
-	sum := r.appendPoly(nil, b)
-	r.q.MForm(b, b)
-	r.q.MForm(r.common(transcript), key.Value[1].Q)
-	return &PublicKey{ring: r, key: key, sum: sum}, nil
+	one := r.q.NewPoly()
+	for i, encoded := range shares {
+		if len(encoded) != lanes*r.polyBytes {
+			return nil, fmt.Errorf("add up public key: share %d: %w: %d bytes, must be %d", i, ErrMalformed, len(encoded), lanes*r.polyBytes)
+		}
+		for lane := range lanes {
+			if err := r.readPoly(encoded[lane*r.polyBytes:(lane+1)*r.polyBytes], one); err != nil {
+				return nil, fmt.Errorf("add up public key: share %d: %w", i, err)
+			}
+			r.q.Add(k.b[lane], one, k.b[lane])
+		}
+	}
+	r.q.MForm(k.a, k.a)
+	for _, b := range k.b {
+		k.sum = r.appendPoly(k.sum, b)
+		r.q.MForm(b, b)
+	}
+	return k, nil
 }
 
 // Sum returns the encoding of Σ b_i, which together with the transcript is the key. The caller must not change it.

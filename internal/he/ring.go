@@ -13,7 +13,6 @@ import (
 	"math/big"
 	"sync"
 
-	"github.com/tuneinsight/lattigo/v5/core/rlwe"
 	"github.com/tuneinsight/lattigo/v5/ring"
 
 	"github.com/sotto-dev/sotto/internal/canon"
@@ -23,7 +22,6 @@ import (
 // Ring holds the tables for one set of parameters. Immutable; safe for concurrent use.
 type Ring struct {
 	set       params.Set
-	rlwe      rlwe.Parameters
 	q         *ring.Ring
 	t         *ring.SubRing
 	tInverse  []uint64   // t⁻¹ mod each prime of Q, in Montgomery form
@@ -56,9 +54,7 @@ func NewRing(set params.Set) (*Ring, error) {
 }
 
 func newRing(set params.Set) (*Ring, error) {
-	p, err := rlwe.NewParametersFromLiteral(rlwe.ParametersLiteral{
-		LogN: int(set.LogN), Q: set.Q, Xs: rlwe.DefaultXs, Xe: rlwe.DefaultXe, NTTFlag: true,
-	})
+	q, err := ring.NewRing(set.N(), set.Q)
 	if err != nil {
 		return nil, err
 	}
@@ -66,16 +62,15 @@ func newRing(set params.Set) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{set: set, rlwe: p, q: p.RingQ(), t: t.SubRings[0], modulus: set.Modulus()}
-	for _, s := range r.q.SubRings {
+	r := &Ring{set: set, q: q, t: t.SubRings[0], modulus: set.Modulus()}
+	for i, s := range r.q.SubRings {
 		r.tInverse = append(r.tInverse, inverse(set.T, s))
 		r.degree = append(r.degree, inverse(uint64(set.N()), s))
 		prime := new(big.Int).SetUint64(s.Modulus)
 		rest := new(big.Int).Quo(r.modulus, prime)
 		r.crt = append(r.crt, new(big.Int).Mul(rest, new(big.Int).ModInverse(rest, prime)))
-		size := prime.BitLen()
-		r.bits = append(r.bits, size)
-		r.polyBytes += (size*set.N() + 7) / 8
+		r.bits = append(r.bits, prime.BitLen())
+		r.polyBytes += r.rowBytes(i)
 	}
 	return r, nil
 }

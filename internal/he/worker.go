@@ -4,27 +4,27 @@ import (
 	"fmt"
 	"math/big"
 
-	"github.com/tuneinsight/lattigo/v5/core/rlwe"
 	"github.com/tuneinsight/lattigo/v5/ring"
 )
 
 // Worker encrypts and multiplies blocks under one public key. Not safe for concurrent use: one per goroutine.
 type Worker struct {
-	ring      *Ring
-	encryptor *rlwe.Encryptor
-	zero      *rlwe.Ciphertext // buffer for encryptions of zero
-	plain     ring.Poly        // buffer for encoded plaintexts
-	slots     []uint64         // buffer modulo t
+	ring   *Ring
+	key    *PublicKey
+	random *sampler
+	small  []int8    // buffer for what is drawn
+	noise  ring.Poly // buffer for the u of an encryption
+	zero   *Block    // buffer for encryptions of zero, once there was one
+	values []int64   // buffer for slots
+	slots  []uint64  // the same modulo t
 }
 
 // NewWorker returns a worker for the key.
 func (k *PublicKey) NewWorker() *Worker {
+	n := k.ring.set.N()
 	return &Worker{
-		ring:      k.ring,
-		encryptor: rlwe.NewEncryptor(k.ring.rlwe, k.key),
-		zero:      rlwe.NewCiphertext(k.ring.rlwe, 1),
-		plain:     k.ring.q.NewPoly(),
-		slots:     make([]uint64, k.ring.set.N()),
+		ring: k.ring, key: k, random: newSampler(),
+		small: make([]int8, n), noise: k.ring.q.NewPoly(), values: make([]int64, n), slots: make([]uint64, n),
 	}
 }
 
@@ -38,7 +38,7 @@ func (w *Worker) NewPlain() *Plain { return &Plain{w.ring.q.NewPoly()} }
 // Its coefficients are lifted to the centre, (−t/2, t/2], which keeps the noise of products small.
 func (w *Worker) Encode(slots []int64, p *Plain) {
 	w.lift(slots, p.poly)
-	w.ring.q.NTT(p.poly, p.poly)
+	w.ring.q.NTTLazy(p.poly, p.poly) // up to 6q, which MForm reduces
 	w.ring.q.MForm(p.poly, p.poly)
 }
 
@@ -48,8 +48,14 @@ func (w *Worker) lift(slots []int64, out ring.Poly) {
 	if len(slots) != n {
 		panic(fmt.Sprintf("he: %d slots in a block of %d", len(slots), n))
 	}
+	half := int64(t / 2)
+	var outside int64 // negative once a slot is
 	for i, v := range slots {
+		outside |= (half - v) | (half + v)
 		w.slots[i] = uint64(v) + t&uint64(v>>63) // v mod t without a branch on the value
+	}
+	if outside < 0 {
+		panic("he: a slot lies outside the plaintext space")
 	}
 	w.ring.t.INTT(w.slots, w.slots)
 	for i, s := range w.ring.q.SubRings {
@@ -60,52 +66,26 @@ func (w *Worker) lift(slots []int64, out ring.Poly) {
 	}
 }
 
-// Encrypt writes a fresh encryption of the slots to out.
-func (w *Worker) Encrypt(slots []int64, out *Block) error {
-	w.lift(slots, w.plain)
-	for i, s := range w.ring.q.SubRings {
-		s.MulScalarMontgomery(w.plain.Coeffs[i], w.ring.tInverse[i], w.plain.Coeffs[i])
-	}
-	w.ring.q.NTT(w.plain, w.plain)
-	if err := w.encryptor.EncryptZero(w.zero); err != nil {
-		return fmt.Errorf("encrypt block: %w", err)
-	}
-	w.ring.q.Add(w.zero.Value[0], w.plain, out.c0)
-	copyPoly(out.c1, w.zero.Value[1])
-	return nil
-}
-
 // Multiply writes in times p, slot by slot, to out. What comes out still shows p to whoever knows in: it must be
 // re-randomised before it leaves.
 func (w *Worker) Multiply(in *Block, p *Plain, out *Block) {
-	w.ring.q.MulCoeffsMontgomery(in.c0, p.poly, out.c0)
-	w.ring.q.MulCoeffsMontgomery(in.c1, p.poly, out.c1)
+	for i, poly := range in.polys {
+		w.ring.q.MulCoeffsMontgomery(poly, p.poly, out.polys[i])
+	}
 }
 
 // MultiplyAdd adds in times p to the accumulator.
 func (w *Worker) MultiplyAdd(in *Block, p *Plain, accumulator *Block) {
-	w.ring.q.MulCoeffsMontgomeryThenAdd(in.c0, p.poly, accumulator.c0)
-	w.ring.q.MulCoeffsMontgomeryThenAdd(in.c1, p.poly, accumulator.c1)
-}
-
-// Rerandomise adds a fresh encryption of zero to b, after which b tells nothing about how it was computed.
-func (w *Worker) Rerandomise(b *Block) error {
-	if err := w.encryptor.EncryptZero(w.zero); err != nil {
-		return fmt.Errorf("re-randomise block: %w", err)
+	for i, poly := range in.polys {
+		w.ring.q.MulCoeffsMontgomeryThenAdd(poly, p.poly, accumulator.polys[i])
 	}
-	w.ring.q.Add(b.c0, w.zero.Value[0], b.c0)
-	w.ring.q.Add(b.c1, w.zero.Value[1], b.c1)
-	return nil
 }
 
-// Output splits a result ciphertext into what is handed on at the end of a chain: the constant coefficient of c0 in
-// [0, Q), which goes to the analyst, and the encoding of c1, which goes to the key-holders.
-func (r *Ring) Output(b *Block) (c0 *big.Int, c1 []byte) {
-	return r.constantTerm(b.c0), r.appendPoly(nil, b.c1)
-}
-
-func copyPoly(to, from ring.Poly) {
-	for i := range from.Coeffs {
-		copy(to.Coeffs[i], from.Coeffs[i])
+// Output splits a result ciphertext into what is handed on at the end of a chain: the constant coefficient in [0, Q) of every
+// lane's c0, which goes to the analyst, and the encoding of c1, which goes to the key-holders.
+func (r *Ring) Output(b *Block) (c0 []*big.Int, c1 []byte) {
+	for _, p := range b.polys[1:] {
+		c0 = append(c0, r.constantTerm(p))
 	}
+	return c0, r.appendPoly(nil, b.polys[0])
 }

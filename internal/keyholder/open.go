@@ -53,7 +53,7 @@ func (s *Session) Agree(openings []*sottov1.Opening) (*sottov1.Signed, error) {
 	nonces := make([][32]byte, len(openings))
 	for i, o := range openings {
 		c := s.commitments[i]
-		if len(o.GetNonce()) != 32 || len(o.GetShare()) != s.ring.PolyBytes() {
+		if len(o.GetNonce()) != 32 || len(o.GetShare()) != s.ring.PolyBytes()*s.Plan.Lanes() {
 			return nil, s.fail(fault.New(fault.Protocol, "opening of %s has the wrong length", c.KeyHolder))
 		}
 		shares[i], nonces[i] = o.Share, [32]byte(o.Nonce)
@@ -61,7 +61,7 @@ func (s *Session) Agree(openings []*sottov1.Opening) (*sottov1.Signed, error) {
 			return nil, s.fail(fault.New(fault.Protocol, "opening of %s is not what it committed to", c.KeyHolder))
 		}
 	}
-	public, err := s.ring.JoinKey(s.Transcript, shares)
+	public, err := s.ring.JoinKey(s.Transcript, shares, s.Plan.Lanes())
 	if err != nil {
 		return nil, s.fail(fault.New(fault.Protocol, "add up the joint key").Wrap(err))
 	}

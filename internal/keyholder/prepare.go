@@ -65,7 +65,7 @@ func Prepare(plan *query.Plan, session [16]byte, a *agreement.Agreement, name st
 			return nil, fault.New(fault.Internal, "draw noise").Wrap(err)
 		}
 	}
-	if s.share, err = ring.NewShare(s.Transcript); err != nil {
+	if s.share, err = ring.NewShare(s.Transcript, plan.Lanes()); err != nil {
 		return nil, fault.New(fault.Internal, "prepare").Wrap(err)
 	}
 	s.commitment = protocol.Sign(key, &protocol.Commitment{

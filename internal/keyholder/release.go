@@ -4,19 +4,12 @@ import (
 	"crypto/sha256"
 	"math/big"
 
-	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/he"
 	"github.com/sotto-dev/sotto/internal/protocol"
 	"github.com/sotto-dev/sotto/internal/seal"
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
-
-// Charge is what a release costs at this key-holder.
-type Charge struct {
-	MicroEpsilon agreement.MicroEpsilon
-	Delta        float64
-}
 
 // CheckHandOvers verifies all hand-overs of all chains against the plan (step 4); own are those that this key-holder
 // signed itself, in the order of the plan.
@@ -43,13 +36,13 @@ func (s *Session) CheckHandOvers(signed []*sottov1.Signed, own []*sottov1.Signed
 	return handOvers, nil
 }
 
-// Release opens every cell to the analyst (step 4): for each the scalar [s_i·Σ coef·c1]_0 + flooding + noise, sealed
-// all together and signed. next returns the c1 of the next cell, chain by chain, as the last hops signed them; handOvers
-// come from CheckHandOvers. The session's secrets are erased in any case, and may be at any time while next is waited for.
-// The caller stores the result durably before it shows it to anybody.
-func (s *Session) Release(handOvers []protocol.HandOver, next func() ([]byte, error), charge Charge) (*sottov1.SealedRelease, error) {
+// Release opens every cell to the analyst (step 4): for each the scalar [Σ coef·s_i·c1]_0 + flooding + noise, sealed
+// all together. next returns the c1 of the next result, chain by chain, as the last hops signed them; handOvers come from
+// CheckHandOvers. The session's secrets are erased in any case, and may be at any time while next is waited for. What comes
+// out is for [Session.Sign]; a party stores it durably before it shows it to anybody.
+func (s *Session) Release(handOvers []protocol.HandOver, next func() ([]byte, error)) (sealed []byte, body *protocol.Release, err error) {
 	if err := s.beginRelease(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer s.Erase()
 	scalars := make([]*big.Int, s.Plan.Cells)
@@ -57,35 +50,43 @@ func (s *Session) Release(handOvers []protocol.HandOver, next func() ([]byte, er
 		scalars[cell] = new(big.Int)
 	}
 	hop := -1
-	for _, chain := range s.Plan.Chains {
+	for c := range s.Plan.Chains {
+		chain := &s.Plan.Chains[c]
 		hop += len(chain.Hops)
-		for cell, signed := range handOvers[hop].Cells {
+		for i, signed := range handOvers[hop].Results {
 			c1, err := next()
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			if sha256.Sum256(c1) != signed.C1 {
-				return nil, fault.New(fault.Protocol, "the result of cell %d is not the one that %s signed", cell, handOvers[hop].Party)
+				return nil, nil, fault.New(fault.Protocol, "result %d is not the one that %s signed", i, handOvers[hop].Party)
 			}
-			scalar, err := s.scalar(c1)
+			opened, err := s.open(c1, chain.Used(i))
 			if err != nil {
-				return nil, fault.New(fault.Protocol, "release cell %d", cell).Wrap(err)
+				return nil, nil, fault.New(fault.Protocol, "release result %d", i).Wrap(err)
 			}
-			scalars[cell].Add(scalars[cell], scalar.Mul(scalar, big.NewInt(chain.Coefficient)))
+			for lane, scalar := range opened {
+				for _, target := range chain.Into[chain.Result(i, lane)] {
+					scaled := new(big.Int).Mul(scalar, big.NewInt(target.Coefficient))
+					scalars[target.Cell].Add(scalars[target.Cell], scaled)
+				}
+			}
 		}
 	}
-	sealed, err := s.sealScalars(scalars)
-	if err != nil {
-		return nil, err
+	if sealed, err = s.sealScalars(scalars); err != nil {
+		return nil, nil, err
 	}
-	return &sottov1.SealedRelease{
-		KeyHolder: s.name,
-		Sealed:    sealed,
-		Release: protocol.Sign(s.key, &protocol.Release{
-			Transcript: s.Transcript, KeyHolder: s.name, Commitments: s.setHash, HandOvers: protocol.HandOversHash(handOvers),
-			Sealed: sha256.Sum256(sealed), MicroEpsilon: int64(charge.MicroEpsilon), Delta: charge.Delta,
-		}),
-	}, nil
+	body = &protocol.Release{
+		Transcript: s.Transcript, KeyHolder: s.name, Commitments: s.setHash, HandOvers: protocol.HandOversHash(handOvers),
+		Sealed: sha256.Sum256(sealed),
+	}
+	body.MicroEpsilon, body.Delta = s.Plan.Charge(s.name)
+	return sealed, body, nil
+}
+
+// Sign makes a release of what Release returned.
+func (s *Session) Sign(sealed []byte, body *protocol.Release) *sottov1.SealedRelease {
+	return &sottov1.SealedRelease{KeyHolder: s.name, Sealed: sealed, Release: protocol.Sign(s.key, body)}
 }
 
 func (s *Session) beginRelease() error {
@@ -94,14 +95,14 @@ func (s *Session) beginRelease() error {
 	return s.advance(agreed, released)
 }
 
-// scalar opens one c1, with nothing yet to hide it.
-func (s *Session) scalar(c1 []byte) (*big.Int, error) {
+// open opens some lanes of one c1, with nothing yet to hide them.
+func (s *Session) open(c1 []byte, lanes int) ([]*big.Int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.share == nil {
 		return nil, errEnded
 	}
-	return s.share.Scalar(c1)
+	return s.share.Scalars(c1, lanes)
 }
 
 var errEnded = fault.New(fault.Protocol, "the session ended before it was released")
@@ -119,7 +120,7 @@ func (s *Session) sealScalars(scalars []*big.Int) ([]byte, error) {
 	for cell, scalar := range scalars {
 		scalar.Add(scalar, he.Flood(sigma))
 		if s.noise != nil {
-			scalar.Add(scalar, s.Plan.Params.EncodeNoise(s.noise[cell]))
+			scalar.Add(scalar, s.Plan.Params.Encode(s.noise[cell]))
 		}
 		message = s.Plan.Params.AppendScalar(message, scalar)
 	}

@@ -25,7 +25,8 @@ type Hashed struct {
 	Length   int      // parties in the chain, ≥ 2
 	LogSlots int      // the vectors have 2^LogSlots slots, at most 2^26
 	LogN     int      // slots per block, ≤ LogSlots
-	Clip     int      // bound on the absolute value of a slot, 1…7
+	Clip     int      // bound on the absolute value of a slot, in units of Scale, 1…7
+	Scale    int64    // largest absolute amount of a person, 1…MaxScale; 1 where everybody counts 1
 }
 
 // Vector holds one party's vector, or one per group of a party whose vector is split by dimensions. Its size grows
@@ -36,8 +37,11 @@ type Vector struct {
 }
 
 const (
-	valueBits = 4
+	valueBits = 21
 	valueBias = 1 << (valueBits - 1)
+	// MaxScale is the largest amount that a slot has room for, at the largest clip.
+	MaxScale  = 100_000
+	maxClip   = 7
 	lowBits   = 14 // ≥ LogN
 	groupBits = 16
 	// None as the group of a person leaves them out of the vector.
@@ -45,14 +49,24 @@ const (
 )
 
 // Place computes the vectors of the party at a position, 0…Length−1, of the chain. group returns the group of person i,
-// 0…groups−1, or [None]. With one group a slot is the sum of its signs clipped to ±Clip; with more, each slot keeps at
-// most Clip people over all groups together, those of lowest rank, and ranks are the same at all parties.
-func (h Hashed) Place(position int, people []ids.ID, groups int, group func(i int) int) (*Vector, error) {
+// 0…groups−1, or [None], amount their amount; nil stands for 1 for everybody. A person contributes sign times amount. With one
+// group a slot is the sum of that, clipped to ±Clip·Scale; with more, each slot keeps at most Clip people over all groups
+// together, those of lowest rank, and ranks are the same at all parties.
+func (h Hashed) Place(position int, people []ids.ID, groups int, group func(i int) int, amount func(i int) int64) (*Vector, error) {
 	if position < 0 || position >= h.Length || h.Length < 2 || h.Length > 64 || h.LogN > lowBits || h.LogN > h.LogSlots ||
-		h.LogSlots > 26 || h.Clip < 1 || h.Clip >= valueBias || groups < 1 || groups > 1<<groupBits {
+		h.LogSlots > 26 || h.Clip < 1 || h.Clip > maxClip || h.Scale < 1 || h.Scale > MaxScale || groups < 1 || groups > 1<<groupBits {
 		return nil, fmt.Errorf("place people: layout %+v, position %d, %d groups: out of range", h.public(), position, groups)
 	}
 	placed := h.hash(position, people, group)
+	if amount != nil {
+		for i := range placed {
+			a := amount(int(placed[i].person))
+			if a < -h.Scale || a > h.Scale {
+				return nil, fmt.Errorf("place people: an amount is more than the scale, %d, away from 0", h.Scale)
+			}
+			placed[i].value *= int32(a)
+		}
+	}
 	v := &Vector{logN: h.LogN, entries: make([]uint64, 0, len(placed))}
 	for len(placed) > 0 {
 		slot := placed[0].hash >> (64 - h.LogSlots)
@@ -60,7 +74,7 @@ func (h Hashed) Place(position int, people []ids.ID, groups int, group func(i in
 		for end < len(placed) && placed[end].hash>>(64-h.LogSlots) == slot {
 			end++
 		}
-		v.fill(slot, placed[:end], h.Clip, groups > 1)
+		v.fill(slot, placed[:end], h, groups > 1)
 		placed = placed[end:]
 	}
 	slices.Sort(v.entries)
@@ -73,11 +87,12 @@ func (h Hashed) public() Hashed {
 	return h
 }
 
-// placement is one person: slot and rank (the top and the lower bits of hash), group and sign.
+// placement is one person: slot and rank (the top and the lower bits of hash), group, and sign times amount.
 type placement struct {
-	hash  uint64
-	group int32
-	sign  int32 // ±1
+	hash   uint64
+	person int32 // index
+	group  int32
+	value  int32
 }
 
 // hash computes all placements, sorted by slot, then rank. One AES block of an id, under a key that only this chain of
@@ -105,7 +120,7 @@ func (h Hashed) hash(position int, people []ids.ID, group func(i int) int) []pla
 		if position < h.Length-1 {
 			negative ^= signs >> position
 		}
-		placed = append(placed, placement{binary.BigEndian.Uint64(out[:8]), int32(g), 1 - 2*int32(negative&1)})
+		placed = append(placed, placement{binary.BigEndian.Uint64(out[:8]), int32(i), int32(g), 1 - 2*int32(negative&1)})
 	}
 	slices.SortFunc(placed, func(a, b placement) int {
 		switch {
@@ -128,22 +143,23 @@ func newCipher(key [32]byte) cipher.Block {
 }
 
 // fill adds the entries of one slot, given its people by rank.
-func (v *Vector) fill(slot uint64, people []placement, clip int, split bool) {
+func (v *Vector) fill(slot uint64, people []placement, h Hashed, split bool) {
 	if !split {
-		sum := 0
+		var sum int64
 		for _, p := range people {
-			sum += int(p.sign)
+			sum += int64(p.value)
 		}
-		v.add(slot, 0, max(-clip, min(clip, sum)))
+		limit := int64(h.Clip) * h.Scale
+		v.add(slot, 0, max(-limit, min(limit, sum)))
 		return
 	}
-	kept := people[:min(clip, len(people))]
+	kept := people[:min(h.Clip, len(people))]
 	for i, p := range kept {
-		sum := int(p.sign)
+		sum := int64(p.value)
 		first := true
 		for j, q := range kept {
 			if j != i && q.group == p.group {
-				sum += int(q.sign)
+				sum += int64(q.value)
 				first = first && j > i
 			}
 		}
@@ -153,7 +169,7 @@ func (v *Vector) fill(slot uint64, people []placement, clip int, split bool) {
 	}
 }
 
-func (v *Vector) add(slot uint64, group int32, value int) {
+func (v *Vector) add(slot uint64, group int32, value int64) {
 	if value == 0 {
 		return
 	}

@@ -9,9 +9,9 @@ import (
 // ErrRemainder says that an opened number is further from a plaintext than honest noise can be.
 var ErrRemainder = errors.New("remainder exceeds the noise bound")
 
-// EncodeNoise maps an integer z to the scalar that adds z to an opened answer: (z·n⁻¹ mod t)·t⁻¹ mod Q.
+// Encode maps an integer z to the scalar that adds z to an opened answer: (z·n⁻¹ mod t)·t⁻¹ mod Q.
 // The factor n⁻¹ is there because an answer is n times the constant coefficient that is opened.
-func (s Set) EncodeNoise(z int64) *big.Int {
+func (s Set) Encode(z int64) *big.Int {
 	t := new(big.Int).SetUint64(s.T)
 	q := s.Modulus()
 	x := new(big.Int).ModInverse(big.NewInt(int64(s.N())), t)

@@ -19,11 +19,11 @@ type Set struct {
 
 // Need is what a question asks of the parameters.
 type Need struct {
-	Products    int    // plaintext multiplications of the longest chain (its length less one), ≥ 1
-	Slots       uint64 // length of the vectors, a multiple of every ring degree in the table
+	Products    int    // plaintext multiplications of the longest chain (its length less one), ≥ 0
+	Slots       uint64 // length of the vectors, a multiple of every ring degree in the table; 0 without products
 	Largest     uint64 // bound on the absolute value of an answer, noise of all key-holders included
 	KeyHolders  int    // parties and coordinator, ≥ 2
-	Coefficient uint64 // Σ|coef| over the chains that are added up, ≥ 1
+	Coefficient uint64 // Σ|coef| over the results that are added up to one cell, ≥ 1
 }
 
 // SigmaFresh and Ternary fix the distributions: errors are Gaussian with this standard deviation (cut at 6σ), secret
@@ -64,7 +64,7 @@ var plaintextModuli = []uint64{
 
 // Choose returns the cheapest row whose worst-case bound holds for the need, or an error in words if there is none.
 func Choose(need Need) (Set, error) {
-	if need.Products < 1 || need.KeyHolders < 2 || need.Slots == 0 || need.Coefficient == 0 {
+	if need.Products < 0 || need.KeyHolders < 2 || (need.Slots == 0) != (need.Products == 0) || need.Coefficient == 0 {
 		return Set{}, fmt.Errorf("choose parameters: need %+v is not of an encrypted question", need)
 	}
 	for _, t := range plaintextModuli {
@@ -90,6 +90,15 @@ func (s Set) N() int { return 1 << s.LogN }
 // Blocks returns how many blocks carry a vector of that many slots.
 func (s Set) Blocks(slots uint64) int {
 	return int((slots + uint64(s.N()) - 1) / uint64(s.N()))
+}
+
+// PolyBytes returns the length of an encoded polynomial, its residues packed to the bit length of their primes.
+func (s Set) PolyBytes() uint64 {
+	var total uint64
+	for _, q := range s.Q {
+		total += uint64((bits.Len64(q)*s.N() + 7) / 8)
+	}
+	return total
 }
 
 // Modulus returns Q.
@@ -124,7 +133,7 @@ func sqrt(x float64) *big.Float { return new(big.Float).SetPrec(precision).Sqrt(
 //
 //	B = 9.5·σ_f·√M·n^(h−½)·(t/2)^h·2³·Σ|coef|, σ_f = 3.2·√(1 + 4nN/3)
 //
-// for h products over M blocks and N key-holders. A fresh encryption under the joint key has Gaussian noise of standard
+// for h products over M blocks and N key-holders; without products the factor √M·n^(h−½)·(t/2)^h is 1. A fresh encryption under the joint key has Gaussian noise of standard
 // deviation σ_f; multiplying by h plaintexts with coefficients up to t/2 stretches it by at most the Euclidean norm of
 // their product, n^(h−½)·(t/2)^h; 9.5 standard deviations leave less than 2⁻⁶⁴; the factor 2³ covers the fresh zeroes
 // added at every hop and the carries of the plaintext modulus.
@@ -132,8 +141,11 @@ func (s Set) NoiseBound(need Need) *big.Float {
 	n := float64(s.N())
 	b := float(9.5 * SigmaFresh * 8)
 	b.Mul(b, sqrt(1+4*n*float64(need.KeyHolders)/3))
-	b.Mul(b, sqrt(float64(s.Blocks(need.Slots))))
 	b.Mul(b, float(float64(need.Coefficient)))
+	if need.Products == 0 {
+		return b
+	}
+	b.Mul(b, sqrt(float64(s.Blocks(need.Slots))))
 	for range need.Products {
 		b.Mul(b, float(n))
 		b.Mul(b, float(float64(s.T)/2))

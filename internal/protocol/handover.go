@@ -8,8 +8,8 @@ import (
 )
 
 // VerifyHandOvers checks all hand-overs of a session against the plan: one per hop in the plan's order, signed by that
-// hop's party for this transcript and joint key, what went out of one hop came into the next, and every cell has a
-// result, no ciphertext twice.
+// hop's party for this transcript and joint key, what went out of one hop came into the next, and every chain has its
+// results, no ciphertext twice.
 func VerifyHandOvers(signed []*sottov1.Signed, plan *query.Plan, a *agreement.Agreement, transcript, publicKey [32]byte) ([]HandOver, error) {
 	hops := 0
 	for _, c := range plan.Chains {
@@ -31,11 +31,11 @@ func VerifyHandOvers(signed []*sottov1.Signed, plan *query.Plan, a *agreement.Ag
 				return nil, fault.New(fault.Protocol, "chain %d: %s did not receive what the hop before it sent", c, hop.Party)
 			}
 			previous = h.Out
-			for _, cell := range h.Cells {
-				if seen[cell.C1] {
+			for _, result := range h.Results {
+				if seen[result.C1] {
 					return nil, fault.New(fault.Protocol, "chain %d: a result ciphertext occurs twice", c)
 				}
-				seen[cell.C1] = true
+				seen[result.C1] = true
 			}
 			handOvers = append(handOvers, h)
 		}
@@ -52,21 +52,26 @@ func VerifyHandOver(signed *sottov1.Signed, plan *query.Plan, a *agreement.Agree
 		return h, err
 	}
 	last := hop == len(hops)-1
-	cells := 0
+	results := 0
 	if last {
-		cells = plan.Cells
+		results = plan.Chains[chain].Ciphertexts
 	}
 	switch {
 	case h.Transcript != transcript, h.PublicKey != publicKey, h.Party != party.Name, h.Chain != int64(chain), h.Hop != int64(hop):
 		return h, fault.New(fault.Protocol, "hand-over of %s is of another session or hop", party.Name)
-	case len(h.Cells) != cells:
-		return h, fault.New(fault.Protocol, "hand-over of %s has %d cells, must have %d", party.Name, len(h.Cells), cells)
+	case len(h.Results) != results:
+		return h, fault.New(fault.Protocol, "hand-over of %s has %d results, must have %d", party.Name, len(h.Results), results)
 	case hop == 0 && h.In != [32]byte{}, last && h.Out != [32]byte{}:
 		return h, fault.New(fault.Protocol, "hand-over of %s has a hash where nothing passed", party.Name)
 	}
-	for _, cell := range h.Cells {
-		if _, err := plan.Params.ParseScalar(cell.C0); err != nil {
-			return h, fault.New(fault.Protocol, "hand-over of %s", party.Name).Wrap(err)
+	for i, result := range h.Results {
+		if used := plan.Chains[chain].Used(i); len(result.C0) != used {
+			return h, fault.New(fault.Protocol, "hand-over of %s has %d lanes in result %d, must have %d", party.Name, len(result.C0), i, used)
+		}
+		for _, c0 := range result.C0 {
+			if _, err := plan.Params.ParseScalar(c0); err != nil {
+				return h, fault.New(fault.Protocol, "hand-over of %s", party.Name).Wrap(err)
+			}
 		}
 	}
 	return h, nil

@@ -24,8 +24,11 @@ type Descriptor struct {
 	Party         string
 	IdentityType  string
 	CustomersUpTo int64
+	Snapshot      [16]byte // version of its customers: another one, another answer
 	Segments      []string // besides member; sorted
 	Dimensions    []query.Dimension
+	Measures      []query.Amount
+	Purposes      []string // that questions may name; none for any
 }
 
 // Commitment fixes a key share before anybody shows one (step 1).
@@ -52,13 +55,14 @@ type HandOver struct {
 	Hop        int64
 	In         [32]byte // StreamHash of the blocks received; zero at the first hop
 	Out        [32]byte // StreamHash of the blocks sent; zero at the last hop
-	Cells      []Cell   // at the last hop, in the plan's order
+	Results    []Result // at the last hop, in the plan's order
 }
 
-// Cell is the result ciphertext of one cell, as the last hop signs it: c1 goes to the key-holders, [c0]_0 to the analyst.
-type Cell struct {
+// Result is a ciphertext at the end of a chain, as its last hop signs it: c1 goes to the key-holders, [c0]_0 of every lane
+// that is in use to the analyst.
+type Result struct {
 	C1 [32]byte // SHA-256 of the encoding of c1
-	C0 []byte   // the constant coefficient of c0, as params.Set encodes scalars
+	C0 [][]byte // by lane: the constant coefficient of c0, as params.Set encodes scalars
 }
 
 // Release is what a key-holder says about its sealed scalars (step 4).
@@ -70,6 +74,28 @@ type Release struct {
 	Sealed       [32]byte // SHA-256 of the sealed bytes
 	MicroEpsilon int64    // what the release was charged at this key-holder, in millionths of ε; 0 at the coordinator
 	Delta        float64  // likewise
+	LedgerRows   int64    // length of this key-holder's ledger, the release included; 0 at the coordinator
+	LedgerHash   [32]byte // its head; zero at the coordinator
+}
+
+// Budget is what a party lets an analyst see of its budget, at a time.
+type Budget struct {
+	Collaboration string
+	Party         string
+	Analyst       string
+	At            int64 // Unix seconds
+	Priced        bool  // Questions of the windows are counted
+	Windows       []Window
+}
+
+// Window is a limit of a party, with amounts in millionths of ε.
+type Window struct {
+	Organisation           string // "" for all analysts together
+	Period                 string // "day", "month" or "ever"
+	Shown                  bool   // else Limit, Spent and Reserved are 0
+	Limit, Spent, Reserved int64
+	Left                   int64
+	Questions              int64 // how many more of the price that was asked about fit, −1 if none was
 }
 
 // The domains under which bodies are signed.
@@ -78,13 +104,14 @@ func (*Commitment) Domain() string  { return "sotto/v1/commitment" }
 func (*KeyApproval) Domain() string { return "sotto/v1/key-approval" }
 func (*HandOver) Domain() string    { return "sotto/v1/hand-over" }
 func (*Release) Domain() string     { return "sotto/v1/release" }
+func (*Budget) Domain() string      { return "sotto/v1/budget" }
 
 // Sign returns body's canonical bytes with the signature of key.
 func Sign(key *identity.Key, body Body) *sottov1.Signed {
 	return &sottov1.Signed{Body: canon.Encode(body.Domain(), body), Signature: key.Sign(body.Domain(), body)}
 }
 
-// maxBody bounds a signed body: the largest is the last hop's hand-over, with 1000 cells of some 100 bytes.
+// maxBody bounds a signed body: the largest is the last hop's hand-over, with 1000 results of some 100 bytes.
 const maxBody = 1 << 20
 
 // Verify decodes a signed body and checks that the holder of key signed exactly these bytes. from names the signer in
@@ -194,6 +221,9 @@ func (d *Descriptor) Declared() query.Declared {
 	declared := query.Declared{Party: d.Party, Segments: d.Segments, Dimensions: map[string][]string{}}
 	for _, dimension := range d.Dimensions {
 		declared.Dimensions[dimension.Name] = dimension.Values
+	}
+	for _, m := range d.Measures {
+		declared.Measures = append(declared.Measures, m.Name)
 	}
 	return declared
 }

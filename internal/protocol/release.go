@@ -10,7 +10,8 @@ import (
 )
 
 // VerifyReleases checks the releases of a session: one per key-holder in the plan's order, each signed for this
-// transcript, these hand-overs and the very bytes that it is shown with, and all for the same commitments.
+// transcript, these hand-overs and the very bytes that it is shown with, all for the same commitments, and charged at every
+// party as the question says.
 func VerifyReleases(sealed []*sottov1.SealedRelease, plan *query.Plan, a *agreement.Agreement, transcript [32]byte, handOvers []HandOver) ([]Release, error) {
 	if len(sealed) != len(plan.KeyHolders) {
 		return nil, fault.New(fault.Protocol, "there are %d releases, must be one per key-holder, %d", len(sealed), len(plan.KeyHolders))
@@ -32,6 +33,9 @@ func VerifyReleases(sealed []*sottov1.SealedRelease, plan *query.Plan, a *agreem
 			return nil, fault.New(fault.Protocol, "release of %s is over other commitments than that of %s", name, releases[0].KeyHolder)
 		case r.Sealed != sha256.Sum256(sealed[i].GetSealed()):
 			return nil, fault.New(fault.Protocol, "what %s sealed was altered", name)
+		}
+		if micro, delta := plan.Charge(name); r.MicroEpsilon != micro || r.Delta != delta {
+			return nil, fault.New(fault.Protocol, "%s charged another price than the question's", name)
 		}
 	}
 	return releases, nil

@@ -2,6 +2,7 @@ package query
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -25,6 +26,7 @@ const (
 	Member     // every customer of Party
 	Segment    // the customers of Party in segment Name
 	In         // the customers of Party whose dimension Name has one of Values
+	Has        // the customers of Party that have an amount of measure Name; plans add it, no audience can
 )
 
 // Expr is a boolean expression over the people of the collaboration.
@@ -45,25 +47,62 @@ var celEnvironment = sync.OnceValues(func() (*cel.Env, error) {
 // [list], combined by &&, || and !. A customer with no declared value has the value "unknown". Errors are faults that
 // show the position.
 func ParseAudience(text string) (*Expr, error) {
+	w, e, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return w.boolean(e)
+}
+
+// ParseParts reads a list of audiences, [first, second, …], each about one party, no two about the same: what a total
+// adds up, and what a frequency counts.
+func ParseParts(text string) ([]*Expr, error) {
+	w, e, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if e.Kind() != ast.ListKind {
+		return nil, w.fail(e, "expected a list of audiences, such as [a.member, b.member]")
+	}
+	var parts []*Expr
+	seen := map[string]bool{}
+	for _, element := range e.AsList().Elements() {
+		part, err := w.boolean(element)
+		if err != nil {
+			return nil, err
+		}
+		parties := part.Parties()
+		if len(parties) != 1 || seen[parties[0]] {
+			return nil, w.fail(element, "each element of the list must be about one party, each party once")
+		}
+		if part.Holds(nobody) {
+			return nil, w.fail(element, "holds for people who are not customers of %s", parties[0])
+		}
+		seen[parties[0]] = true
+		parts = append(parts, part)
+	}
+	return parts, nil
+}
+
+func parse(text string) (walker, ast.Expr, error) {
 	if strings.TrimSpace(text) == "" {
-		return nil, fault.New(fault.Invalid, "audience is empty").WithHint(`write for example "a.member && b.member"`)
+		return walker{}, nil, fault.New(fault.Invalid, "audience is empty").WithHint(`write for example "a.member && b.member"`)
 	}
 	if len(text) > MaxAudience {
-		return nil, fault.New(fault.Invalid, "audience has %d bytes, at most %d", len(text), MaxAudience)
+		return walker{}, nil, fault.New(fault.Size, "audience has %d bytes, at most %d", len(text), MaxAudience)
 	}
 	if !utf8.ValidString(text) {
-		return nil, fault.New(fault.Invalid, "audience is not UTF-8")
+		return walker{}, nil, fault.New(fault.Invalid, "audience is not UTF-8")
 	}
 	env, err := celEnvironment()
 	if err != nil {
-		return nil, fault.New(fault.Internal, "set up CEL").Wrap(err)
+		return walker{}, nil, fault.New(fault.Internal, "set up CEL").Wrap(err)
 	}
 	parsed, issues := env.Parse(text)
 	if issues != nil && issues.Err() != nil {
-		return nil, syntaxError(issues.Errors())
+		return walker{}, nil, syntaxError(issues.Errors())
 	}
-	w := walker{parsed.NativeRep().SourceInfo()}
-	return w.boolean(parsed.NativeRep().Expr())
+	return walker{parsed.NativeRep().SourceInfo()}, parsed.NativeRep().Expr(), nil
 }
 
 // syntaxError reports the first error that has a position: CEL finds up to a hundred, and quotes the text with each.
@@ -195,7 +234,7 @@ func (e *Expr) Parties() []string {
 	return parties
 }
 
-// Leaves calls visit for every leaf, left to right.
+// leaves calls visit for every leaf, left to right.
 func (e *Expr) leaves(visit func(*Expr)) {
 	if e.Op >= Member {
 		visit(e)
@@ -218,48 +257,35 @@ func (e *Expr) Holds(leaf func(*Expr) bool) bool {
 	return leaf(e)
 }
 
-// Conjunction splits e into one expression per party, whose conjunction it is. Each holds for customers of its party
-// only; an audience that needs OR or NOT across parties, or is about one party alone, is refused.
-func (e *Expr) Conjunction() (map[string]*Expr, error) {
-	local := map[string]*Expr{}
-	if err := e.conjuncts(local); err != nil {
-		return nil, err
-	}
-	for _, party := range e.Parties() {
-		// Outside the party's customers every leaf is false. Where the expression still holds, it needs NOT across parties.
-		if local[party].Holds(func(*Expr) bool { return false }) {
-			return nil, fault.New(fault.Unsupported, "audience: the part about %s holds for people who are not its customers; "+
-				"that needs NOT across parties, which is not supported yet", party).
-				WithHint("to mean customers of " + party + " only, add && " + party + ".member")
-		}
-	}
-	if len(local) < 2 {
-		return nil, fault.New(fault.Unsupported, "audience is about %s alone; a question needs at least two parties", e.Parties()[0]).
-			WithHint("join it with another party's customers, such as && other.member")
-	}
-	return local, nil
-}
+// nobody evaluates leaves for people who are not customers of the party.
+func nobody(*Expr) bool { return false }
 
-func (e *Expr) conjuncts(local map[string]*Expr) error {
-	parties := e.Parties()
-	if len(parties) == 1 {
-		and, ok := local[parties[0]]
-		if !ok {
-			and = &Expr{Op: And}
-			local[parties[0]] = and
+// String returns e in the language of audiences.
+func (e *Expr) String() string {
+	switch e.Op {
+	case And, Or:
+		parts := make([]string, len(e.Args))
+		for i, a := range e.Args {
+			if parts[i] = a.String(); a.Op == And || a.Op == Or {
+				parts[i] = "(" + parts[i] + ")"
+			}
 		}
-		and.Args = append(and.Args, e)
-		return nil
+		return strings.Join(parts, map[Op]string{And: " && ", Or: " || "}[e.Op])
+	case Not:
+		return "!(" + e.Args[0].String() + ")"
+	case Member:
+		return e.Party + ".member"
+	case Segment:
+		return e.Party + "." + e.Name
+	case Has:
+		return "has(" + e.Party + "." + e.Name + ")"
 	}
-	if e.Op != And {
-		return fault.New(fault.Unsupported, "audience: %s across parties (%s) is not supported yet",
-			map[Op]string{Or: "OR", Not: "NOT"}[e.Op], strings.Join(parties, ", ")).
-			WithHint("combine expressions about single parties by &&")
+	if len(e.Values) == 1 {
+		return e.Party + "." + e.Name + " == " + strconv.Quote(e.Values[0])
 	}
-	for _, a := range e.Args {
-		if err := a.conjuncts(local); err != nil {
-			return err
-		}
+	values := make([]string, len(e.Values))
+	for i, v := range e.Values {
+		values[i] = strconv.Quote(v)
 	}
-	return nil
+	return e.Party + "." + e.Name + " in [" + strings.Join(values, ", ") + "]"
 }

@@ -13,6 +13,7 @@ type Declared struct {
 	Party      string
 	Segments   []string            // besides member
 	Dimensions map[string][]string // with their values, besides unknown
+	Measures   []string
 }
 
 // CheckNames tells whether everything that e names of the declared party is declared. Leaves of other parties are not
@@ -39,6 +40,10 @@ func (d Declared) check(l *Expr) error {
 				WithHint(`compare it with a value, such as ` + d.Party + "." + l.Name + ` == "` + append(slices.Clone(values), Unknown)[0] + `"`)
 		}
 		return fault.New(fault.Unknown, "%s has no segment %q", d.Party, l.Name).WithHint("it has " + list(append([]string{"member"}, d.Segments...)))
+	case Has:
+		if !slices.Contains(d.Measures, l.Name) {
+			return fault.New(fault.Unknown, "%s has no measure %q", d.Party, l.Name).WithHint("it has " + list(d.Measures))
+		}
 	case In:
 		if !dimension {
 			return fault.New(fault.Unknown, "%s has no dimension %q", d.Party, l.Name).WithHint("it has " + list(slices.Sorted(maps.Keys(d.Dimensions))))

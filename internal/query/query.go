@@ -5,7 +5,6 @@ package query
 import (
 	"encoding/hex"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -21,11 +20,22 @@ const (
 	MaxCells      = 1000
 	MaxParties    = 8
 	MaxDimensions = 3
+	MaxChains     = 64
 	MaxAudience   = 4096 // bytes of CEL
 	MaxPurpose    = 200  // bytes
+	MaxAmount     = 100_000
 	MaxLifetime   = 24 * time.Hour
 	// MaxSessions is how often one signed question may be begun (R in the protocol).
 	MaxSessions = 3
+)
+
+// What a question measures.
+const (
+	Count     = "count"     // people of the audience
+	Sum       = "sum"       // of an amount, over the people of the audience
+	Mean      = "mean"      // of an amount, over the people of the audience who have one
+	Total     = "total"     // customers of several parties, added up: somebody counts at each
+	Frequency = "frequency" // people by how many of several audiences, one per party, they are in
 )
 
 // Query is what an analyst signs. Everybody downstream works from its canonical bytes; nothing else says what is asked.
@@ -34,8 +44,9 @@ type Query struct {
 	Agreement     [32]byte // hash of the agreement that the analyst holds
 	Analyst       string
 	Purpose       string
-	Measure       string        // "count"
-	Audience      string        // CEL, see ParseAudience
+	Measure       string        // Count, Sum, …
+	Amount        Amount        // of Sum and Mean
+	Audience      string        // CEL: see ParseAudience, for Total and Frequency ParseParts
 	Participants  []Participant // the parties of the audience, in the order of the agreement
 	GroupBy       []Dimension   // the answer has a cell per combination of values, "unknown" included
 	Layout        string        // "hashed"
@@ -43,7 +54,7 @@ type Query struct {
 	Noise         string        // "everyone" or "coordinator", as in the agreement
 	Mechanism     string        // "laplace" or "gaussian"
 	MicroEpsilon  int64         // ε in millionths, of the whole answer
-	Delta         float64       // δ of the Gaussian mechanism; 0 for Laplace
+	AttoDelta     int64         // δ of the Gaussian mechanism in 10⁻¹⁸; 0 for Laplace
 	Recipient     []byte        // HPKE public key that the answer is sealed to
 	Nonce         [16]byte
 	Expires       int64 // Unix seconds
@@ -55,7 +66,20 @@ type Participant struct {
 	Party         string
 	IdentityType  string
 	CustomersUpTo int64
+	Snapshot      [16]byte // version of its customers
 }
+
+// Amount is a declared measure of a participant: one number per customer, a whole number of steps between two bounds.
+type Amount struct {
+	Party     string
+	Name      string
+	Unit      string  // what people call it, such as EUR; may be empty
+	Step      float64 // of one unit
+	Low, High int64   // bounds, in steps; a customer's amount is clipped to them
+}
+
+// FullName returns "party.measure".
+func (a Amount) FullName() string { return a.Party + "." + a.Name }
 
 // Dimension is a declared dimension of a participant with its declared values.
 type Dimension struct {
@@ -112,9 +136,6 @@ func (q *Query) Check(a *agreement.Agreement, now time.Time) error {
 	if expires.After(now.Add(MaxLifetime + time.Hour)) {
 		return fault.New(fault.Invalid, "question expires at %s, more than %s ahead", expires.UTC().Format(time.RFC3339), MaxLifetime)
 	}
-	if q.Measure != "count" {
-		return fault.New(fault.Unsupported, "measure %q is not supported: only count is", q.Measure)
-	}
 	if q.Noise != string(a.Noise) {
 		return fault.New(fault.Invalid, "question has noise %q, the agreement says %q", q.Noise, a.Noise)
 	}
@@ -124,7 +145,13 @@ func (q *Query) Check(a *agreement.Agreement, now time.Time) error {
 	if _, ok := layout.Precisions[q.Precision]; !ok {
 		return fault.New(fault.Invalid, "precision %q is not one of low, medium, high", q.Precision)
 	}
-	if err := q.checkShape(a); err != nil {
+	if err := q.checkParticipants(a); err != nil {
+		return err
+	}
+	if err := q.checkMeasure(); err != nil {
+		return err
+	}
+	if err := q.checkGroups(); err != nil {
 		return err
 	}
 	return q.checkPrice(a)
@@ -132,7 +159,10 @@ func (q *Query) Check(a *agreement.Agreement, now time.Time) error {
 
 // checkPrice checks ε and δ against the ranges of the mechanism and the limits of the agreement.
 func (q *Query) checkPrice(a *agreement.Agreement) error {
-	noise := dp.Noise{Mechanism: dp.Mechanism(q.Mechanism), Epsilon: q.Epsilon(), Delta: q.Delta, Sensitivity: 1}
+	if q.AttoDelta < 0 {
+		return fault.New(fault.Invalid, "delta %v is below 0", q.Delta())
+	}
+	noise := q.noise(1)
 	if err := noise.Check(); err != nil {
 		return fault.New(fault.Invalid, "%v", err)
 	}
@@ -141,9 +171,9 @@ func (q *Query) checkPrice(a *agreement.Agreement) error {
 			WithHint(fmt.Sprintf("ask with epsilon %v or less", limit.Float()))
 	}
 	if limit, total := a.Limits.DeltaPerQuery, q.TotalDelta(); total > limit {
-		left := limit - dp.FloodDelta(q.Epsilon(), q.Cells())
+		left := limit - dp.FloodDelta(q.Epsilon(), q.Numbers())
 		hint := "ask with a smaller epsilon: delta grows with it"
-		if q.Delta > 0 && left > 0 {
+		if q.AttoDelta > 0 && left > 0 {
 			hint = fmt.Sprintf("ask with delta %.2g or less", 0.99*left)
 		}
 		return fault.New(fault.Limit, "delta %.3g is above %.3g, the agreement's limit per question", total, limit).WithHint(hint)
@@ -151,8 +181,19 @@ func (q *Query) checkPrice(a *agreement.Agreement) error {
 	return nil
 }
 
+// Delta returns δ of the mechanism.
+func (q *Query) Delta() float64 { return float64(q.AttoDelta) / 1e18 }
+
+// noise returns the noise that the question pays for.
+func (q *Query) noise(sensitivity int64) dp.Noise {
+	return dp.Noise{Mechanism: dp.Mechanism(q.Mechanism), Epsilon: q.Epsilon(), Delta: q.Delta(), Sensitivity: sensitivity}
+}
+
 // Cells returns how many cells the answer has.
 func (q *Query) Cells() int {
+	if q.Measure == Frequency {
+		return len(q.Participants)
+	}
 	cells := 1
 	for _, d := range q.GroupBy {
 		cells *= d.Groups()
@@ -160,54 +201,28 @@ func (q *Query) Cells() int {
 	return cells
 }
 
-// TotalDelta returns the δ that the question costs: the mechanism's, and what flooding leaves.
-func (q *Query) TotalDelta() float64 { return q.Delta + dp.FloodDelta(q.Epsilon(), q.Cells()) }
+// Numbers returns how many numbers are released: one per cell, for a mean a sum and a count.
+func (q *Query) Numbers() int {
+	if q.Measure == Mean {
+		return 2 * q.Cells()
+	}
+	return q.Cells()
+}
 
-func (q *Query) checkShape(a *agreement.Agreement) error {
-	if len(q.Audience) > MaxAudience {
-		return fault.New(fault.Invalid, "audience has %d bytes, at most %d", len(q.Audience), MaxAudience)
-	}
-	if len(q.Purpose) > MaxPurpose {
-		return fault.New(fault.Invalid, "purpose has %d bytes, at most %d", len(q.Purpose), MaxPurpose)
-	}
-	if len(q.Participants) > MaxParties {
-		return fault.New(fault.Unsupported, "question is about %d parties, at most %d", len(q.Participants), MaxParties)
-	}
-	last := -1
-	for _, p := range q.Participants {
-		at := slices.IndexFunc(a.Parties, func(m agreement.Party) bool { return m.Name == p.Party })
-		if at < 0 {
-			return fault.New(fault.NotMember, "%q is not a party of the agreement", p.Party)
-		}
-		if at <= last {
-			return fault.New(fault.Invalid, "participants are not in the order of the agreement, each once")
-		}
-		last = at
-		if p.CustomersUpTo < 1 || p.CustomersUpTo > math.MaxInt32 {
-			return fault.New(fault.Invalid, "%s has customers_up_to %d, out of range", p.Party, p.CustomersUpTo)
-		}
-		if p.IdentityType != q.Participants[0].IdentityType {
-			return fault.New(fault.Unsupported, "%s identifies customers by %s and %s by %s: they can't be compared",
-				q.Participants[0].Party, q.Participants[0].IdentityType, p.Party, p.IdentityType)
-		}
-	}
-	if len(q.GroupBy) > MaxDimensions {
-		return fault.New(fault.Unsupported, "question groups by %d dimensions, at most %d", len(q.GroupBy), MaxDimensions)
-	}
-	cells := 1
-	for i, d := range q.GroupBy {
-		if !slices.ContainsFunc(q.Participants, func(p Participant) bool { return p.Party == d.Party }) {
-			return fault.New(fault.Invalid, "group-by %s: %s is not in the audience", d.FullName(), d.Party).
-				WithHint(fmt.Sprintf("add && %s.member to the audience", d.Party))
-		}
-		if slices.ContainsFunc(q.GroupBy[:i], func(e Dimension) bool { return e.FullName() == d.FullName() }) {
-			return fault.New(fault.Invalid, "group-by %s is named twice", d.FullName())
-		}
-		if cells *= d.Groups(); cells > MaxCells {
-			return fault.New(fault.Unsupported, "question has more than %d cells", MaxCells).WithHint("group by fewer or smaller dimensions")
-		}
-	}
-	return nil
+// Loss returns what the question costs a person, in exact integers.
+func (q *Query) Loss() dp.Loss {
+	return dp.Loss{Mechanism: dp.Mechanism(q.Mechanism), MicroEpsilon: q.MicroEpsilon, AttoDelta: q.AttoDelta, Cells: int64(q.Numbers())}
+}
+
+// TotalDelta returns the δ that the question costs: the mechanism's, and what flooding leaves.
+func (q *Query) TotalDelta() float64 { return q.Loss().Delta() }
+
+// Content returns what tells questions apart, whoever seals the answer to which key, and when: the hash of all that is
+// asked, of which data, at which price. The same content may be answered by the same bytes.
+func (q *Query) Content() [32]byte {
+	content := *q
+	content.Recipient, content.Nonce, content.Expires = nil, [16]byte{}, 0
+	return canon.Hash("sotto/v1/content", content)
 }
 
 // HexID returns ID in hexadecimal, as it is shown to people.

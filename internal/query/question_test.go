@@ -2,6 +2,7 @@ package query_test
 
 import (
 	"crypto/sha256"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ func agreed() *agreement.Agreement {
 		Collaboration: "loyalty",
 		Coordinator:   agreement.Coordinator{Address: "c:1", Key: key("coordinator")},
 		Analysts:      []agreement.Analyst{{Name: "marketing", Key: key("marketing")}},
-		Limits:        agreement.Limits{EpsilonPerQuery: 2_000_000, EpsilonTotal: 10_000_000, DeltaPerQuery: 1e-6},
+		Limits:        agreement.Limits{EpsilonPerQuery: 2_000_000, EpsilonTotal: 10_000_000, DeltaPerQuery: 1e-6, DeltaTotal: 1e-5},
 		Noise:         agreement.NoiseEveryone,
 		Layouts:       []string{agreement.LayoutHashed},
 	}
@@ -33,7 +34,7 @@ func agreed() *agreement.Agreement {
 // question is one that the agreement allows, about all members of parties with so many customers each: "a", "b", ….
 func question(customersUpTo ...int64) *query.Query {
 	q := &query.Query{
-		Collaboration: "loyalty", Agreement: agreed().Hash(), Analyst: "marketing", Purpose: "planning", Measure: "count",
+		Collaboration: "loyalty", Agreement: agreed().Hash(), Analyst: "marketing", Purpose: "planning", Measure: query.Count,
 		Layout: "hashed", Precision: "low", Noise: "everyone", Mechanism: "laplace", MicroEpsilon: 1_000_000,
 		Recipient: []byte("a key"), Nonce: [16]byte{1}, Expires: now.Add(time.Hour).Unix(),
 	}
@@ -45,6 +46,41 @@ func question(customersUpTo ...int64) *query.Query {
 	}
 	q.Audience = strings.Join(members, " && ")
 	return q
+}
+
+// about is a question about an audience, with so many customers at each party that it names.
+func about(audience string, customersUpTo int64) *query.Query {
+	q := question()
+	q.Audience = audience
+	named := map[string]bool{}
+	if parts, err := query.ParseParts(audience); err == nil {
+		for _, part := range parts {
+			named[part.Parties()[0]] = true
+		}
+	} else if e, err := query.ParseAudience(audience); err == nil {
+		for _, party := range e.Parties() {
+			named[party] = true
+		}
+	}
+	for _, party := range slices.Sorted(maps.Keys(named)) {
+		q.Participants = append(q.Participants, query.Participant{Party: party, IdentityType: "email", CustomersUpTo: customersUpTo})
+	}
+	return q
+}
+
+// of makes the question one about an amount "party.name" of so many steps.
+func of(q *query.Query, measure, fullName string, low, high int64) *query.Query {
+	party, name, _ := strings.Cut(fullName, ".")
+	changed := *q
+	changed.Measure, changed.Amount = measure, query.Amount{Party: party, Name: name, Unit: "EUR", Step: 0.5, Low: low, High: high}
+	return &changed
+}
+
+// counting makes the question, whose audience is a list, one of another measure.
+func counting(q *query.Query, measure string) *query.Query {
+	changed := *q
+	changed.Measure = measure
+	return &changed
 }
 
 // by groups the question by a dimension "party.name" with the first so many values of v0, v1, ….

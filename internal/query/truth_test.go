@@ -9,14 +9,26 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/query"
 )
 
-// record is one person at one party: in segments s and t, with a value of dimension d. nil: not a customer.
+// record is one person at one party: in segments s and t, with a value of dimension d and perhaps with an amount. nil: not
+// a customer.
 type record struct {
-	s, t bool
-	d    string
+	s, t   bool
+	d      string
+	amount *int64
+}
+
+// value returns the value of a dimension: d, or e, which only those in t have.
+func (r *record) value(dimension string) string {
+	switch {
+	case dimension == "d":
+		return r.d
+	case r.t:
+		return "v0"
+	}
+	return query.Unknown
 }
 
 var (
@@ -24,14 +36,20 @@ var (
 	truthValues  = []string{"v", `w "x" \`, query.Unknown}
 )
 
-// everybody lists all that a person can be at three parties.
-func everybody() []map[string]*record {
+// records lists all that a person without an amount can be at one party.
+func records() []*record {
 	states := []*record{nil}
 	for _, d := range truthValues {
 		for bits := range 4 {
-			states = append(states, &record{bits&1 > 0, bits&2 > 0, d})
+			states = append(states, &record{s: bits&1 > 0, t: bits&2 > 0, d: d})
 		}
 	}
+	return states
+}
+
+// everybody lists all that a person can be at three parties.
+func everybody() []map[string]*record {
+	states := records()
 	var people []map[string]*record
 	for _, a := range states {
 		for _, b := range states {
@@ -122,6 +140,8 @@ func in(person map[string]*record) func(*query.Expr) bool {
 			return slices.Contains(l.Values, r.d)
 		case l.Op == query.Segment:
 			return l.Name == "s" && r.s || l.Name == "t" && r.t
+		case l.Op == query.Has:
+			return r.amount != nil
 		}
 		return true
 	}
@@ -143,97 +163,4 @@ func TestAudienceMeansWhatItSays(t *testing.T) {
 			}
 		}
 	})
-}
-
-// The parts into which a conjunction falls, one per party, hold together exactly where the whole does, and no part holds
-// for anybody who is not a customer of its party: what a party puts into its vector is its customers.
-func TestConjunction(t *testing.T) {
-	people := everybody()
-	rapid.Check(t, func(t *rapid.T) {
-		s := leaf(t, truthParties)
-		for range rapid.IntRange(1, 5).Draw(t, "parts") {
-			s = and(t, s, combined(t, rapid.SampledFrom([][]string{{"a"}, {"b"}, {"c"}, truthParties}).Draw(t, "about"), 2))
-		}
-		e, err := query.ParseAudience(s.text)
-		if err != nil {
-			t.Fatalf("%s: %v", s.text, err)
-		}
-		local, err := e.Conjunction()
-		if err != nil {
-			if !fault.IsKind(err, fault.Unsupported) || fault.From(err).Hint == "" {
-				t.Fatalf("%s: error is %v, want fault.Unsupported with a hint", s.text, err)
-			}
-			return
-		}
-		if len(local) < 2 || len(local) != len(e.Parties()) {
-			t.Fatalf("%s: %d parts for parties %v", s.text, len(local), e.Parties())
-		}
-		for _, p := range people {
-			all := true
-			for party, part := range local {
-				holds := part.Holds(in(p))
-				if holds && p[party] == nil {
-					t.Fatalf("%s: the part of %s holds for somebody who is not its customer", s.text, party)
-				}
-				all = all && holds
-			}
-			if all != s.holds(p) {
-				t.Fatalf("%s holds for %v: %v, its parts: %v", s.text, p, !all, all)
-			}
-		}
-	})
-}
-
-// Parts about one party each, however written, make a question as soon as each is narrowed to customers.
-func TestConjunctionOfCustomersIsAccepted(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := combined(t, []string{"a"}, 3)
-		for _, party := range truthParties[:rapid.IntRange(2, 3).Draw(t, "parties")] {
-			s = and(t, s, combined(t, []string{party}, 3))
-			s = and(t, s, statement{party + ".member", 3, func(p map[string]*record) bool { return p[party] != nil }})
-		}
-		e, err := query.ParseAudience(s.text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := e.Conjunction(); err != nil {
-			t.Fatalf("%s: %v", s.text, err)
-		}
-	})
-}
-
-// Guards what is not supported yet: it is refused in words that say what would do.
-func TestConjunctionRefusals(t *testing.T) {
-	for text, want := range map[string][2]string{
-		`a.member`:                          {"audience is about a alone; a question needs at least two parties", "&& other.member"},
-		`a.x && a.y`:                        {"about a alone", "&& other.member"},
-		`a.member || b.member`:              {"OR across parties (a, b) is not supported", "by &&"},
-		`a.x && (b.x || c.x)`:               {"OR across parties (b, c) is not supported", "by &&"},
-		`!(a.x && b.x)`:                     {"NOT across parties (a, b) is not supported", "by &&"},
-		`a.member && !b.vip`:                {"the part about b holds for people who are not its customers", "add && b.member"},
-		`a.member && !(b.vip && b.old)`:     {"the part about b holds for people", "add && b.member"},
-		`a.member && (b.vip || !b.member)`:  {"the part about b holds for people", "add && b.member"},
-		`a.member && !(b.d in ["v"])`:       {"the part about b holds for people", "add && b.member"},
-		`!a.x && !(b.d == "v") && c.member`: {"the part about a holds for people", "add && a.member"},
-	} {
-		e, err := query.ParseAudience(text)
-		if err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-		_, err = e.Conjunction()
-		if !fault.IsKind(err, fault.Unsupported) || !strings.Contains(err.Error(), want[0]) || !strings.Contains(fault.From(err).Hint, want[1]) {
-			t.Errorf("%s: error is %v (hint %q), want fault.Unsupported with %q", text, err, fault.From(err).Hint, want)
-		}
-	}
-	for _, text := range []string{
-		`a.member && b.member && !b.vip`, `a.x && b.d != "v"`, `a.member && !(b.d == "v") && b.member`, `(a.x || a.y) && (b.x && !b.y)`,
-	} {
-		e, err := query.ParseAudience(text)
-		if err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-		if _, err := e.Conjunction(); err != nil {
-			t.Errorf("%s: %v", text, err)
-		}
-	}
 }

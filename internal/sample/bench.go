@@ -10,7 +10,7 @@ import (
 func BenchOverlap(n int) int { return n / 2 }
 
 // Bench writes two companies, "left" and "right", into dir, as [World.Write] does. Each has n customers, 1 or more, in
-// an order of its own, and one tidy row for each with the columns email, tier, age_band and active; BenchOverlap(n) of
+// an order of its own, and one tidy row for each with the columns email, tier, cohort and active; BenchOverlap(n) of
 // them are the same people. It uses little memory, however large n is. Equal n give equal files.
 func Bench(dir string, n int) ([]Company, error) {
 	if n < 1 {
@@ -21,7 +21,7 @@ func Bench(dir string, n int) ([]Company, error) {
 		c := company{
 			name: name, id: "email", bound: n,
 			segments:   []segment{{name: "active", sql: "active = 'true'"}},
-			dimensions: []dimension{{name: "age_band", sql: "age_band", values: ageBands}},
+			dimensions: []dimension{{name: "cohort", sql: "cohort", values: cohorts}},
 		}
 		done, err := save(dir, &c, func(out io.Writer) error {
 			// On the left are the people 0 to n-1; those on the right begin with the first of the shared ones.
@@ -35,9 +35,12 @@ func Bench(dir string, n int) ([]Company, error) {
 	return written, nil
 }
 
+// cohorts divide the companies of [Bench] evenly.
+var cohorts = []string{"c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"}
+
 // benchRows writes one row for each of the people first to first+n-1.
 func benchRows(out io.Writer, s *stream, first, n int) error {
-	line := []byte("email,tier,age_band,active\n")
+	line := []byte("email,tier,cohort,active\n")
 	if _, err := out.Write(line); err != nil {
 		return err
 	}
@@ -56,7 +59,7 @@ func benchRows(out io.Writer, s *stream, first, n int) error {
 		// Three pieces of 16 bits each choose among a few values.
 		random := s.Uint64()
 		line = append(append(line, ','), bankTiers[int(random&0xffff)*len(bankTiers)>>16]...)
-		line = append(append(line, ','), ageBands[int(random>>16&0xffff)*len(ageBands)>>16]...)
+		line = append(append(line, ','), cohorts[int(random>>16&0xffff)*len(cohorts)>>16]...)
 		line = append(append(line, ','), either(random>>32&0xffff < 0xc000, "true\n", "false\n")...)
 		if _, err := out.Write(line); err != nil {
 			return err

@@ -30,7 +30,7 @@ func TestBench(t *testing.T) {
 				t.Errorf("%s of %d: two files differ", c.Name, n)
 			}
 			header, rows := readFile(t, c.File, false)
-			if !slices.Equal(header, []string{"email", "tier", "age_band", "active"}) {
+			if !slices.Equal(header, []string{"email", "tier", "cohort", "active"}) {
 				t.Errorf("header %q", header)
 			}
 			config := parseConfig(t, c.ConfigYAML)
@@ -43,8 +43,8 @@ func TestBench(t *testing.T) {
 					t.Errorf("%q is not tidy", row[0])
 				}
 				ids[row[0]] = true
-				if !slices.Contains(config.Dimensions["age_band"].Values, row[2]) {
-					t.Errorf("age band %q is not declared", row[2])
+				if !slices.Contains(config.Dimensions["cohort"].Values, row[2]) {
+					t.Errorf("cohort %q is not declared", row[2])
 				}
 				if row[3] == "true" {
 					active++

@@ -32,6 +32,17 @@ func (p *Party) Check() error {
 			return fault.New(fault.Invalid, "party %q: dimension %.80q: %s", p.Name, name, err)
 		}
 	}
+	if n := len(p.Measures); n > MaxMeasures {
+		return fault.New(fault.Invalid, "party %q: %d measures: must be at most %d", p.Name, n, MaxMeasures)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Measures)) {
+		if err := p.checkMeasure(name); err != nil {
+			return fault.New(fault.Invalid, "party %q: measure %.80q: %s", p.Name, name, err)
+		}
+	}
+	if err := p.checkPurposes(); err != nil {
+		return fault.New(fault.Invalid, "party %q: %s", p.Name, err)
+	}
 	if err := p.Limits.check(); err != nil {
 		return fault.New(fault.Invalid, "party %q: %s", p.Name, err)
 	}
@@ -100,6 +111,30 @@ func (p *Party) checkDimension(name string) error {
 	return nil
 }
 
+func (p *Party) checkPurposes() error {
+	if n := len(p.Purposes); p.Purposes != nil && (n < 1 || n > MaxPurposes) {
+		return fmt.Errorf("%d purposes: must be 1 to %d, or left out to allow any", n, MaxPurposes)
+	}
+	for i, purpose := range p.Purposes {
+		switch {
+		case purpose == "":
+			return fmt.Errorf("an empty purpose")
+		case len(purpose) > MaxPurposeBytes:
+			return fmt.Errorf("purpose %.80q: %d bytes, must be at most %d", purpose, len(purpose), MaxPurposeBytes)
+		case !printable(purpose):
+			return fmt.Errorf("purpose %.80q: must be printable text", purpose)
+		case slices.Contains(p.Purposes[:i], purpose):
+			return fmt.Errorf("purpose %.80q: named twice", purpose)
+		}
+	}
+	return nil
+}
+
+// printable reports whether others can be shown the text as it is: nothing invisible, nothing that moves what is around it.
+func printable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
 // unspeakable are CEL's literals and operators that are spelled as words. (cel.dev, language definition, "Syntax": the
 // other reserved words may be selected by a dot.)
 var unspeakable = []string{"false", "in", "null", "true"}
@@ -117,19 +152,6 @@ func checkName(name string) error {
 func checkSQL(sql string) error {
 	if strings.TrimSpace(sql) == "" {
 		return fmt.Errorf("no SQL, must be an expression over the source's columns")
-	}
-	return nil
-}
-
-func (l Limits) check() error {
-	if l.EpsilonPerQuery < 0 || l.EpsilonTotal < 0 {
-		return fmt.Errorf("limits: epsilon_per_query %s, epsilon_total %s: must be above 0", l.EpsilonPerQuery, l.EpsilonTotal)
-	}
-	if l.EpsilonPerQuery > agreement.MaxEpsilonPerQuery {
-		return fmt.Errorf("limits: epsilon_per_query %s: must be at most %s", l.EpsilonPerQuery, agreement.MaxEpsilonPerQuery)
-	}
-	if l.EpsilonTotal > 0 && l.EpsilonPerQuery > l.EpsilonTotal {
-		return fmt.Errorf("limits: epsilon_per_query %s: must be at most epsilon_total, %s", l.EpsilonPerQuery, l.EpsilonTotal)
 	}
 	return nil
 }

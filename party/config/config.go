@@ -1,5 +1,6 @@
-// Package config is what a company writes about its customers: where they are, how they are identified, and which groups
-// of them others may ask about. An entry of a lab file's parties and a party's own file have the same shape:
+// Package config is what a company writes about its customers: where they are, how they are identified, which groups and
+// amounts others may ask about, and what that may cost. An entry of a lab file's parties and a party's own file have the
+// same shape:
 //
 //	name: phoneco
 //	source: {csv: phoneco.csv}                             # path relative to the file that says so
@@ -9,17 +10,35 @@
 //	  churned: "churn = 'Yes'"
 //	dimensions:                                            # one value per customer; all others are "unknown"
 //	  age_band: {sql: "age_band", values: ["under 65", "65+"]}
-//	limits: {epsilon_per_query: 1, epsilon_total: 10}      # may be left out, in whole or part: the agreement's
+//	measures:                                              # what the rows of one customer say adds up, then is clipped
+//	  spend: {sql: "amount", clip: [0, 500], unit: EUR, step: 1} # unit and step may be left out
+//	purposes: [planning, measurement]                      # that a question may name; left out: any
+//	limits:                                                # each may be left out
+//	  epsilon_per_query: 1                                 # left out: the agreement's; never more than that
+//	  epsilon_per_day: 3                                   # all analysts together; days and months are UTC's
+//	  epsilon_per_month: 10
+//	  epsilon_total: 50                                    # left out: the agreement's; never more than that
+//	  per_organisation: {epsilon_per_day: 1, epsilon_per_month: 4, epsilon_total: 20} # each analyst's by itself
+//	  organisations:                                       # others for some; what is left out is per_organisation's
+//	    agency: {epsilon_total: 2}
+//	  show: own                                            # what analysts see of the budget: own (default), all, none
 //
-// Names, dimension values and customers_up_to are published to the other members. Columns and SQL are not.
+// The step of a measure that says none is the greatest power of ten of which the farther bound of its clip is at least 500:
+// 1 for 500, 0.001 for 1, 10 for 10000. Both bounds must be multiples of the step, at most 100 000 steps from 0.
+//
+// A limit must not be above one of a longer period, nor one of an organisation above that of all together, where both are
+// in the file.
+//
+// Names, dimension values, customers_up_to, and clip, unit and step of measures are published to the other members. Columns
+// and SQL are not, nor limits, but for what budget they choose to show.
 package config
 
 import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
-	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/internal/strictyaml"
@@ -37,6 +56,10 @@ const (
 	MaxValues = 999
 	// MaxValueBytes is the most bytes that a dimension's value can have.
 	MaxValueBytes = 200
+	// MaxPurposes is the most purposes that a party can name.
+	MaxPurposes = 50
+	// MaxPurposeBytes is the most bytes that a purpose can have, here as in a question.
+	MaxPurposeBytes = 200
 	// MaxCustomersUpTo is the greatest bound on a party's customers.
 	MaxCustomersUpTo = 1 << 31
 )
@@ -49,6 +72,8 @@ type Party struct {
 	CustomersUpTo int64                `yaml:"customers_up_to"` // 1 to MaxCustomersUpTo
 	Segments      map[string]string    `yaml:"segments"`        // name to boolean SQL expression
 	Dimensions    map[string]Dimension `yaml:"dimensions"`      // by name
+	Measures      map[string]Measure   `yaml:"measures"`        // by name
+	Purposes      []string             `yaml:"purposes"`        // that questions may name; nil for any
 	Limits        Limits               `yaml:"limits"`
 }
 
@@ -75,21 +100,9 @@ type Dimension struct {
 	Values []string `yaml:"values"` // in the order in which they are published, without Unknown
 }
 
-// Limits are what the party is willing to spend where that is less than the agreement says. 0 stands for left out.
-type Limits struct {
-	EpsilonPerQuery agreement.MicroEpsilon `yaml:"epsilon_per_query"`
-	EpsilonTotal    agreement.MicroEpsilon `yaml:"epsilon_total"`
-}
-
-// Within returns the limits that the party enforces: of each the stricter one of its own and of what was agreed.
-func (l Limits) Within(agreed agreement.Limits) agreement.Limits {
-	if l.EpsilonPerQuery > 0 {
-		agreed.EpsilonPerQuery = min(agreed.EpsilonPerQuery, l.EpsilonPerQuery)
-	}
-	if l.EpsilonTotal > 0 {
-		agreed.EpsilonTotal = min(agreed.EpsilonTotal, l.EpsilonTotal)
-	}
-	return agreed
+// Allows reports whether a question may be asked for a purpose: any, unless the party names those that it allows.
+func (p *Party) Allows(purpose string) bool {
+	return p.Purposes == nil || slices.Contains(p.Purposes, purpose)
 }
 
 // Load reads and checks the party in the YAML file at path. Errors are faults: NotFound if there is no file, otherwise

@@ -24,6 +24,9 @@ dimensions:
   age_band: {sql: "age_band", values: ["under 65", "65+"]}
   agreed: {sql: consent, values: [yes, no, 1.10]}
 limits: {epsilon_per_query: 0.5, epsilon_total: 10}
+measures:
+  spend: {sql: amount, clip: [-5.5, 500], unit: EUR, step: 0.5}
+purposes: [planning, on measurement]
 `
 
 func write(t *testing.T, text string) string {
@@ -57,6 +60,12 @@ func TestLoad(t *testing.T) {
 	if p.Limits.EpsilonPerQuery != 500_000 || p.Limits.EpsilonTotal != 10_000_000 {
 		t.Errorf("limits are %+v", p.Limits)
 	}
+	if want := (config.Measure{SQL: "amount", Clip: [2]float64{-5.5, 500}, Unit: "EUR", Step: 0.5}); p.Measures["spend"] != want {
+		t.Errorf("measures are %+v", p.Measures)
+	}
+	if !p.Allows("planning") || !p.Allows("on measurement") || p.Allows("measurement") || p.Allows("") {
+		t.Errorf("purposes are %q", p.Purposes)
+	}
 	p.Source.CSV = "/srv/customers.csv"
 	if p.ResolveFrom("/elsewhere"); p.Source.CSV != "/srv/customers.csv" {
 		t.Errorf("an absolute path became %s", p.Source.CSV)
@@ -73,15 +82,8 @@ func TestLeastFile(t *testing.T) {
 	if got := p.Limits.Within(agreed); got != agreed {
 		t.Errorf("without limits of its own the party enforces %+v, want the agreement's", got)
 	}
-}
-
-// A party's own limits count only where they are stricter: nobody can allow itself more than was agreed.
-func TestLimitsWithin(t *testing.T) {
-	agreed := agreement.Limits{EpsilonPerQuery: 1_000_000, EpsilonTotal: 5_000_000, DeltaPerQuery: 1e-6}
-	own := config.Limits{EpsilonPerQuery: 2_000_000, EpsilonTotal: 4_000_000}
-	want := agreement.Limits{EpsilonPerQuery: 1_000_000, EpsilonTotal: 4_000_000, DeltaPerQuery: 1e-6}
-	if got := own.Within(agreed); got != want {
-		t.Errorf("enforced is %+v, want %+v", got, want)
+	if !p.Allows("anything") || !p.Allows("") {
+		t.Error("without purposes of its own the party forbids some")
 	}
 }
 
@@ -131,6 +133,50 @@ func TestRefusals(t *testing.T) {
 		{"epsilon_per_query: 0.5", "epsilon_per_query: .inf", "epsilon +Inf: must be a finite number"},
 		{"epsilon_per_query: 0.5", "epsilon_per_query: 11", "epsilon_per_query 11: must be at most epsilon_total, 10"},
 		{"epsilon_per_query: 0.5", "epsilon_per_query: 21", "epsilon_per_query 21: must be at most 20"},
+		{"spend:", "Spend:", `measure "Spend": name "Spend": must be`},
+		{"spend:", "member:", `measure "member": every party has "member"`},
+		{"spend:", "'null':", `measure "null": the name is a word of CEL`},
+		{"spend:", "churned:", `measure "churned": a segment has that name too`},
+		{"spend:", "age_band:", `measure "age_band": a dimension has that name too`},
+		{"sql: amount, ", "", `measure "spend": no SQL`},
+		{"  spend: {sql: amount", many(33, "  m%d: {sql: '1', clip: [0, 1]}\n") + "  spend: {sql: amount", "34 measures: must be at most 32"},
+		{"clip: [-5.5, 500], ", "", `measure "spend": clip [0, 0]: the low bound must be below the high one`},
+		{"[-5.5, 500]", "[500, -5.5]", "clip [500, -5.5]: the low bound must be below"},
+		{"[-5.5, 500]", "[500, 500]", "clip [500, 500]: the low bound must be below"},
+		{"[-5.5, 500]", "[500]", "invalid array: want 2 elements but got 1"},
+		{"[-5.5, 500]", "[0, 1, 2]", "invalid array: want 2 elements but got 3"},
+		{"[-5.5, 500]", "500", ":12: cannot unmarshal"},
+		{"[-5.5, 500]", "[~, 500]", ":12: an empty item in a list"},
+		{"[-5.5, 500]", "[.nan, 500]", "clip [NaN, 500]: must be finite and within ±1e+12"},
+		{"[-5.5, 500]", "[0, .inf]", "clip [0, +Inf]: must be finite"},
+		{"[-5.5, 500]", "[-.inf, 0]", "clip [-Inf, 0]: must be finite"},
+		{"[-5.5, 500]", "[0, 1.1e12]", "clip [0, 1.1e+12]: must be finite and within"},
+		{"[-5.5, 500]", "[-1.1e12, 0]", "must be finite and within"},
+		{"[-5.5, 500]", "[0, 50000.5]", "clip [0, 50000.5]: must be within 100000 steps of 0.5"},
+		{"[-5.5, 500]", "[-50000.5, 0]", "clip [-50000.5, 0]: must be within 100000 steps of 0.5"},
+		{"[-5.5, 500]", "[0, 1e12]", "must be within 100000 steps of 0.5"},
+		{"[-5.5, 500]", "[0, 500.25]", "clip [0, 500.25]: must be whole multiples of the step, 0.5"},
+		{"[-5.5, 500]", "[0.001, 500]", "must be whole multiples of the step, 0.5"},
+		{"[-5.5, 500]", "[1.0e-10, 500]", "must be whole multiples of the step, 0.5"},
+		{"[-5.5, 500]", "[500, 500.00000001]", "clip [500, 500.00000001]: must be at least a step of 0.5 apart"},
+		{"[-5.5, 500], unit: EUR, step: 0.5", "[0, 512.5]", "must be whole multiples of the step, 1"},
+		{"step: 0.5", "step: 0", ":12: step 0: must be a finite number above 0"},
+		{"step: 0.5", "step: -0.5", ":12: step -0.5: must be"},
+		{"step: 0.5", "step: .nan", ":12: step NaN: must be"},
+		{"step: 0.5", "step: .inf", ":12: step +Inf: must be"},
+		{"step: 0.5", "step: half", ":12: cannot unmarshal"},
+		{"step: 0.5", "step: 1.0e-13", "step 1e-13: must be finite and at least 1e-12"},
+		{"step: 0.5", "steps: 0.5", `:12: unknown key "steps", did you mean "step"?`},
+		{"unit: EUR", "unit: " + strings.Repeat("€", 7), "21 bytes, must be at most 20"},
+		{"unit: EUR", `unit: "E\tR"`, `unit "E\tR": must be printable`},
+		{"unit: EUR", `unit: "\u202eRUE"`, "must be printable"},
+		{"[planning, on measurement]", "[]", "0 purposes: must be 1 to 50, or left out to allow any"},
+		{"[planning, on measurement]", "[" + many(51, "p%d, ") + "]", "51 purposes: must be 1 to 50"},
+		{"on measurement", "planning", `purpose "planning": named twice`},
+		{"on measurement", `""`, "an empty purpose"},
+		{"on measurement", "~", ":13: an empty item in a list"},
+		{"on measurement", `"a\nb"`, `purpose "a\nb": must be printable`},
+		{"on measurement", strings.Repeat("x", 201), "201 bytes, must be at most 200"},
 		{"source:", "sources:", `:2: unknown key "sources", did you mean "source"?`},
 		{"values: [\"under 65\"", "value: [\"under 65\"", `:8: unknown key "value", did you mean "values"?`},
 		{"limits:", "---\nlimits:", "a second YAML document"},
@@ -169,8 +215,21 @@ func TestEdges(t *testing.T) {
 	for i := range config.MaxSegments {
 		p.Segments[fmt.Sprintf("s%d", i)] = "true"
 	}
+	p.Measures = map[string]config.Measure{"far": {
+		SQL: "1", Clip: [2]float64{-config.MaxAmount, config.MaxAmount}, Step: config.MaxAmount / config.MaxSteps, Unit: strings.Repeat("x", config.MaxUnitBytes),
+	}, "near": {SQL: "1", Clip: [2]float64{0, config.MinStep}}}
+	for i := range config.MaxMeasures - 2 {
+		p.Measures[fmt.Sprintf("m%d", i)] = config.Measure{SQL: "1", Clip: [2]float64{0, 1}}
+	}
+	for i := range config.MaxPurposes {
+		p.Purposes = append(p.Purposes, fmt.Sprint(i)+strings.Repeat("x", config.MaxPurposeBytes-2))
+	}
 	if err := p.Check(); err != nil {
 		t.Fatal(err)
+	}
+	// A purpose that a party may name, a question may too.
+	if config.MaxPurposeBytes != query.MaxPurpose {
+		t.Errorf("a party's purposes may have %d bytes, a question's %d", config.MaxPurposeBytes, query.MaxPurpose)
 	}
 }
 
@@ -181,6 +240,11 @@ func TestNamesCanBeAskedAbout(t *testing.T) {
 		p := config.Party{
 			Name: "a", Source: config.Source{CSV: "a"}, Identity: config.Identity{Column: "id", Type: ids.Opaque}, CustomersUpTo: 1,
 			Segments: map[string]string{name: "true"},
+		}
+		asMeasure := p
+		asMeasure.Segments, asMeasure.Measures = nil, map[string]config.Measure{name: {SQL: "1", Clip: [2]float64{0, 1}}}
+		if segment, measure := p.Check(), asMeasure.Check(); (segment == nil) != (measure == nil) {
+			t.Errorf("%q: as a segment %v, as a measure %v", name, segment, measure)
 		}
 		_, askable := query.ParseAudience("a." + name)
 		if allowed := p.Check(); (allowed == nil) != (askable == nil) {

@@ -20,7 +20,8 @@ type builder struct {
 	normalizer ids.Normalizer
 	known      index
 	snapshot   Snapshot
-	rows       bool // there was one
+	totals     []*total // by measure
+	rows       bool     // there was one
 
 	people []person // of one chunk
 }
@@ -31,24 +32,31 @@ type person struct {
 	row int
 }
 
-func newBuilder(p *config.Party, segments, dimensions []*expression) *builder {
+func newBuilder(p *config.Party, x *expressions) *builder {
 	b := &builder{party: p, normalizer: p.Identity.Normalizer()}
-	for _, e := range segments {
+	for _, e := range x.segments {
 		b.snapshot.SegmentNames = append(b.snapshot.SegmentNames, e.name)
 	}
-	for _, e := range dimensions {
+	for _, e := range x.dimensions {
 		b.snapshot.DimensionNames = append(b.snapshot.DimensionNames, e.name)
 	}
-	b.snapshot.Dimensions = make([][]uint16, len(dimensions))
+	for _, e := range x.measures {
+		b.snapshot.MeasureNames = append(b.snapshot.MeasureNames, e.name)
+		b.totals = append(b.totals, &total{expression: e, declared: p.Measures[e.name]})
+	}
+	b.snapshot.Dimensions = make([][]uint16, len(x.dimensions))
 	return b
 }
 
-// add takes in a chunk of rows: id, mask, codes.
+// add takes in a chunk of rows: id, mask, codes, amounts.
 func (b *builder) add(c chunk) error {
 	written, masks := column[text](c, 0), column[uint64](c, 1)
 	codes := make([][]uint16, len(b.snapshot.Dimensions))
 	for d := range codes {
 		codes[d] = column[uint16](c, 2+d)
+	}
+	for m, t := range b.totals {
+		t.look(c, 2+len(codes)+m)
 	}
 	b.rows = b.rows || len(written) > 0
 	// All ids of the chunk first, then all look-ups, so that the processor can wait for many of them at a time.
@@ -65,17 +73,22 @@ func (b *builder) add(c chunk) error {
 	for i := range b.people {
 		row := b.people[i].row
 		position, isNew := b.known.add(&b.people[i].id)
-		if !isNew {
-			s.Segments[position] |= masks[row]
-			continue
-		}
-		if int64(position) >= b.party.CustomersUpTo {
+		if isNew && int64(position) >= b.party.CustomersUpTo {
 			return fault.New(fault.Limit, "source %s: more customers than customers_up_to says, %d",
 				b.party.Source.CSV, b.party.CustomersUpTo).WithHint("the other members plan with that bound; agree on a higher one with them")
 		}
-		s.Segments = append(s.Segments, masks[row])
-		for d := range codes {
-			s.Dimensions[d] = append(s.Dimensions[d], codes[d][row])
+		if isNew {
+			s.Segments = append(s.Segments, masks[row])
+			for d := range codes {
+				s.Dimensions[d] = append(s.Dimensions[d], codes[d][row])
+			}
+		} else {
+			s.Segments[position] |= masks[row]
+		}
+		for _, t := range b.totals {
+			if err := t.add(position, row); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -91,6 +104,13 @@ func (b *builder) finish() (*Snapshot, error) {
 			b.party.Source.CSV, b.party.Identity.Type, b.party.Identity.Column)
 	}
 	b.snapshot.IDs = b.known.ids
+	for _, t := range b.totals {
+		amounts, err := t.amounts()
+		if err != nil {
+			return nil, err
+		}
+		b.snapshot.Amounts = append(b.snapshot.Amounts, amounts)
+	}
 	b.snapshot.Version = b.snapshot.version(b.party)
 	return &b.snapshot, nil
 }

@@ -14,9 +14,11 @@ type compileError struct{ reason string }
 
 func (e *compileError) Error() string { return e.reason }
 
-// newCompileError keeps the finding of a message and drops the echo of the whole statement that follows.
+// newCompileError keeps the finding of a message and drops what follows: all functions that there are, and the echo of the
+// whole statement.
 func newCompileError(message string) error {
 	finding, _, _ := strings.Cut(message, "\n\nLINE ")
+	finding, _, _ = strings.Cut(finding, "Candidate functions:")
 	return &compileError{strings.Join(strings.Fields(finding), " ")}
 }
 

@@ -15,8 +15,9 @@ import (
 	"github.com/sotto-dev/sotto/party/config"
 )
 
-// expression is the SQL of a segment or dimension, written by the owner of the customers.
+// expression is the SQL of a segment, a dimension or a measure, written by the owner of the customers.
 type expression struct {
+	role    role
 	name    string
 	sql     string
 	values  []string // of a dimension
@@ -24,37 +25,47 @@ type expression struct {
 	bare    bool     // it is nothing but the name of a column
 }
 
-// what returns the words for the expression in an error.
-func (e *expression) what() string {
-	if e.values != nil {
-		return fmt.Sprintf("dimension %q", e.name)
-	}
-	return fmt.Sprintf("segment %q", e.name)
-}
+// role is what an expression is for, in the words of an error.
+type role string
+
+const (
+	segment   role = "segment"
+	dimension role = "dimension"
+	measure   role = "measure"
+)
 
 // refuse returns the error of SQL that is no good.
-func (e *expression) refuse(err error) error {
-	return fault.New(fault.Invalid, "%s: SQL %.200q: %s", e.what(), e.sql, err)
+func (e *expression) refuse(err error) *fault.Error {
+	return fault.New(fault.Invalid, "%s %q: SQL %.200q: %s", e.role, e.name, e.sql, err)
 }
 
 // inBrackets returns the SQL as an operand. The line end keeps a comment at its end from reaching further.
 func (e *expression) inBrackets() string { return "(" + e.sql + "\n)" }
 
-// expressionsOf returns the segments and the dimensions of a party, each by name, parsed.
-func expressionsOf(ctx context.Context, d *duck, p *config.Party) (segments, dimensions []*expression, err error) {
+// expressions are all SQL of a party, each list by name.
+type expressions struct{ segments, dimensions, measures []*expression }
+
+func (x *expressions) all() []*expression { return slices.Concat(x.segments, x.dimensions, x.measures) }
+
+// expressionsOf returns the SQL of a party, parsed.
+func expressionsOf(ctx context.Context, d *duck, p *config.Party) (expressions, error) {
+	var x expressions
 	for _, name := range slices.Sorted(maps.Keys(p.Segments)) {
-		segments = append(segments, &expression{name: name, sql: p.Segments[name]})
+		x.segments = append(x.segments, &expression{role: segment, name: name, sql: p.Segments[name]})
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Dimensions)) {
-		dimension := p.Dimensions[name]
-		dimensions = append(dimensions, &expression{name: name, sql: dimension.SQL, values: dimension.Values})
+		declared := p.Dimensions[name]
+		x.dimensions = append(x.dimensions, &expression{role: dimension, name: name, sql: declared.SQL, values: declared.Values})
 	}
-	for _, e := range slices.Concat(segments, dimensions) {
+	for _, name := range slices.Sorted(maps.Keys(p.Measures)) {
+		x.measures = append(x.measures, &expression{role: measure, name: name, sql: p.Measures[name].SQL})
+	}
+	for _, e := range x.all() {
 		if err := e.parse(ctx, d); err != nil {
-			return nil, nil, err
+			return expressions{}, err
 		}
 	}
-	return segments, dimensions, nil
+	return x, nil
 }
 
 // refused are the parts of SQL that an expression over one row of one file has no use for. A subquery may also change the
@@ -156,18 +167,51 @@ func (e *expression) compile(ctx context.Context, d *duck) error {
 	if err != nil {
 		var refusal *compileError
 		if errors.As(err, &refusal) {
-			return e.refuse(refusal)
+			return e.explain(refusal)
 		}
 		return err
 	}
-	if e.values == nil && result != bindings.TypeBoolean {
-		return e.refuse(fmt.Errorf("is of type %s, a segment must be BOOLEAN, such as: churn = 'Yes'", typeNames[result]))
+	switch {
+	case e.role == segment && result != bindings.TypeBoolean:
+		return e.refuse(fmt.Errorf("is of type %s, a segment must be BOOLEAN, such as: churn = 'Yes'", typeName(result)))
+	case e.role == measure && !slices.Contains(numeric, result):
+		return e.refuse(fmt.Errorf("is of type %s, a measure must be a number, such as: amount", typeName(result))).WithHint(typeHint)
 	}
 	return nil
 }
 
+// explain returns the error of SQL that DuckDB does not take.
+func (e *expression) explain(refusal *compileError) error {
+	err := e.refuse(refusal)
+	switch {
+	case e.role == measure && strings.Contains(refusal.reason, "aggregate"):
+		return err.WithHint("one row is looked at; what the rows of a customer say adds up without being told to")
+	case e.role == measure && strings.Contains(refusal.reason, "VARCHAR"):
+		return err.WithHint(typeHint)
+	}
+	return err
+}
+
+// typeHint goes with errors that stem from values that are not what the SQL takes them for.
+const typeHint = "values that are not all numbers are text; TRY_CAST gives NULL where CAST fails"
+
+// numeric are the types of numbers, all of which can be cast to DOUBLE. DuckDB has others, to hold more digits than that.
+var numeric = []bindings.Type{
+	bindings.TypeTinyInt, bindings.TypeSmallInt, bindings.TypeInteger, bindings.TypeBigInt, bindings.TypeHugeInt,
+	bindings.TypeUTinyInt, bindings.TypeUSmallInt, bindings.TypeUInteger, bindings.TypeUBigInt, bindings.TypeUHugeInt,
+	bindings.TypeFloat, bindings.TypeDouble, bindings.TypeDecimal,
+}
+
+func typeName(t bindings.Type) string {
+	if name := typeNames[t]; name != "" {
+		return name
+	}
+	return "another kind"
+}
+
 // typeNames are the types that an expression over a CSV file is likely to have.
 var typeNames = map[bindings.Type]string{
+	bindings.TypeBoolean: "BOOLEAN",
 	bindings.TypeVarchar: "VARCHAR", bindings.TypeInteger: "INTEGER", bindings.TypeBigInt: "BIGINT", bindings.TypeHugeInt: "HUGEINT",
 	bindings.TypeDouble: "DOUBLE", bindings.TypeDecimal: "DECIMAL", bindings.TypeDate: "DATE", bindings.TypeTimestamp: "TIMESTAMP",
 	bindings.TypeInterval: "INTERVAL", bindings.TypeStruct: "STRUCT", bindings.TypeList: "LIST", bindings.TypeSQLNull: "NULL",

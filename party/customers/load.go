@@ -15,8 +15,8 @@ import (
 	"github.com/sotto-dev/sotto/party/config"
 )
 
-// Load reads the customers of a party from its source. It holds the result and a few megabytes of the file at a time, and
-// uses all cores. Errors are faults of the kinds NotFound (no such file), Limit (more customers than declared) and Invalid
+// Load reads the customers of a party from its source. It holds the result, until the end 8 bytes more per customer and
+// measure, and a few megabytes of the file at a time, and uses all cores. Errors are faults of the kinds NotFound (no such file), Limit (more customers than declared) and Invalid
 // (anything else about the file or the declaration), or wrap ctx's error once that has ended; they hold no customer's
 // value and no count of customers.
 func Load(ctx context.Context, p *config.Party) (*Snapshot, error) {
@@ -99,7 +99,7 @@ func open(p *config.Party) (*source, fs.FileInfo, error) {
 	if err != nil {
 		return refuse(fault.Invalid, err)
 	}
-	return &source{header: h, path: path, candidates: map[int][]kind{}}, info, nil
+	return &source{header: h, path: path, candidates: map[int][]kind{}, amounts: map[int]bool{}}, info, nil
 }
 
 // loading is one run of [Load].
@@ -107,23 +107,22 @@ type loading struct {
 	*duck
 	*source
 	party *config.Party
-
-	segments, dimensions []*expression
+	expressions
 }
 
 func (l *loading) run(ctx context.Context) (*Snapshot, error) {
 	var err error
-	if l.segments, l.dimensions, err = expressionsOf(ctx, l.duck, l.party); err != nil {
+	if l.expressions, err = expressionsOf(ctx, l.duck, l.party); err != nil {
 		return nil, err
 	}
-	for _, e := range slices.Concat(l.segments, l.dimensions) {
+	for _, e := range l.all() {
 		for _, name := range e.columns {
 			if i := l.find(name); i >= 0 {
 				if err := l.checkUnique(name); err != nil {
 					return nil, l.explain(ctx, err)
 				}
 				if l.bareColumn(e) < 0 {
-					l.name(i)
+					l.name(i, e.role)
 				}
 			}
 		}
@@ -150,7 +149,7 @@ func (l *loading) read(ctx context.Context) (*Snapshot, error) {
 	if err := l.exec(ctx, "CREATE OR REPLACE VIEW customers AS SELECT "+l.typed()+" FROM "+l.scan()); err != nil {
 		return nil, err
 	}
-	for _, e := range slices.Concat(l.segments, l.dimensions) {
+	for _, e := range l.all() {
 		if err := e.compile(ctx, l.duck); err != nil {
 			return nil, err
 		}
@@ -164,7 +163,7 @@ func (l *loading) read(ctx context.Context) (*Snapshot, error) {
 			return nil, err
 		}
 	}
-	b := newBuilder(l.party, l.segments, l.dimensions)
+	b := newBuilder(l.party, &l.expressions)
 	if err := l.each(ctx, l.query(), b.add); err != nil {
 		return nil, err
 	}
@@ -172,8 +171,8 @@ func (l *loading) read(ctx context.Context) (*Snapshot, error) {
 }
 
 // query returns the SQL that makes of each row what the builder takes: the id as written, one bit per segment and the
-// misread bit, and per dimension the code of its value. Owners' SQL sees the columns under their own names; beside them
-// stand the row as written, under names that no column has.
+// misread bit, per dimension the code of its value, and per measure a number or NULL. Owners' SQL sees the columns under
+// their own names; beside them stand the row as written, under names that no column has.
 func (l *loading) query() string {
 	prefix := "row"
 	for slices.ContainsFunc(l.columns, func(c string) bool {
@@ -199,12 +198,15 @@ func (l *loading) query() string {
 		outer += fmt.Sprintf(", CAST(COALESCE(enum_code(TRY_CAST(CAST(%s AS VARCHAR) AS values_%d)), %d) AS USMALLINT)",
 			value, i, len(e.values))
 	}
+	for _, e := range l.measures {
+		outer += fmt.Sprintf(", CAST(%s AS DOUBLE)", e.inBrackets())
+	}
 	return fmt.Sprintf("SELECT %s FROM (SELECT %s FROM %s) AS customers", outer, inner, l.scan())
 }
 
 // bareColumn returns the column that a dimension is, without any SQL around it, or -1. Its type does not matter.
 func (l *loading) bareColumn(e *expression) int {
-	if e.values == nil || !e.bare {
+	if e.role != dimension || !e.bare {
 		return -1
 	}
 	return l.find(e.columns[0])
@@ -223,11 +225,10 @@ func (l *loading) explain(ctx context.Context, err error) error {
 		if line := lineNotUTF8(l.path); line > 0 {
 			return fault.New(fault.Invalid, "source %s: %s", l.party.Source.CSV, &fileError{strconv.Itoa(line), "not UTF-8"})
 		}
-		for _, e := range slices.Concat(l.segments, l.dimensions) {
+		for _, e := range l.all() {
 			var again *rowError
 			if errors.As(l.exec(ctx, "SELECT max(CAST("+e.inBrackets()+" AS VARCHAR)) FROM customers"), &again) {
-				return e.refuse(fmt.Errorf("fails on some row: %s", again.class)).(*fault.Error).
-					WithHint("values that are not all numbers are text; TRY_CAST gives NULL where CAST fails")
+				return e.refuse(fmt.Errorf("fails on some row: %s", again.class)).WithHint(typeHint)
 			}
 		}
 	}

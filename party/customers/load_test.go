@@ -246,39 +246,3 @@ func TestCustomersUpTo(t *testing.T) {
 		t.Errorf("error is %v, want a fault of kind limit that names 4 and no other count", err)
 	}
 }
-
-// The version tells apart any two snapshots that say different things, and only those.
-func TestVersion(t *testing.T) {
-	const content = "id,x,y\n1,a,b\n2,b,a\n"
-	declare := func(content string) *config.Party {
-		p := partyOf(t, content)
-		p.Segments["s"] = "x = 'a'"
-		p.Dimensions["d"] = config.Dimension{SQL: "y", Values: []string{"a", "b"}}
-		return p
-	}
-	first := mustLoad(t, declare(content)).Version
-	if again := mustLoad(t, declare("id,x,y,z\n1,a,b,1\n2,b,a,2\n1,a,b,3\n")).Version; again != first {
-		t.Error("a column that nobody uses and a repeated row changed the version")
-	}
-	for name, p := range map[string]*config.Party{
-		"id":      declare("id,x,y\n1,a,b\n3,b,a\n"),
-		"segment": declare("id,x,y\n1,a,b\n2,a,a\n"),
-		"value":   declare("id,x,y\n1,a,b\n2,b,b\n"),
-		"order":   declare("id,x,y\n2,b,a\n1,a,b\n"),
-		"fewer":   declare("id,x,y\n1,a,b\n"),
-	} {
-		if mustLoad(t, p).Version == first {
-			t.Errorf("%s: the version did not change", name)
-		}
-	}
-	p := declare(content)
-	p.Segments = map[string]string{"t": "x = 'a'"}
-	if mustLoad(t, p).Version == first {
-		t.Error("the version does not depend on the segment's name")
-	}
-	p = declare(content)
-	p.Dimensions["d"] = config.Dimension{SQL: "y", Values: []string{"a", "b", "c"}}
-	if mustLoad(t, p).Version == first {
-		t.Error("the version does not depend on the declared values")
-	}
-}

@@ -2,16 +2,25 @@
 //
 // Several rows of one id are one customer: a segment holds if any row has it, a dimension has the first row's value in
 // the order of the file. A missing or undeclared value is unknown. Rows whose id is nobody (see package ids) are left out.
+//
+// Of a measure, what a customer's rows say adds up, NULL adding nothing: in float64, in the order of the file. The sum is
+// clipped to the measure's bounds, then rounded to the nearest multiple of its step, halves away from zero. NaN and infinities
+// are nobody's amount and stop the load, as does a sum beyond float64: taking them for no value, or for the bound, would
+// answer questions wrongly without anybody knowing.
 package customers
 
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 
 	"github.com/sotto-dev/sotto/internal/canon"
 	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/party/config"
 )
+
+// NoAmount stands for the amount of a customer whose rows all say NULL. Such a customer adds nothing to any sum.
+const NoAmount = math.MinInt32
 
 // Snapshot is one consistent version of a party's customers. Immutable; safe for concurrent use.
 type Snapshot struct {
@@ -20,23 +29,36 @@ type Snapshot struct {
 	Dimensions     [][]uint16 // [dimension][customer]: index into its declared values; their number means unknown
 	SegmentNames   []string   // sorted
 	DimensionNames []string   // sorted
+	Amounts        [][]int32  // [measure][customer]: in steps of the measure, within its clip; or NoAmount
+	MeasureNames   []string   // sorted
 	Version        [32]byte   // two snapshots with equal versions have equal contents
 }
 
-// version hashes what a snapshot says: the names and declared values under the domain "sotto/v1/snapshot" (see package
-// canon), then the ids, the segments (8 bytes each, little-endian), and dimension by dimension the codes (2 bytes each).
+// version hashes what a snapshot says: the names, declared values and clips under the domain "sotto/v1/snapshot" (see
+// package canon), then the ids, the segments (8 bytes each, little-endian), dimension by dimension the codes (2 bytes
+// each), and measure by measure the amounts (4 bytes each).
 func (s *Snapshot) version(p *config.Party) [32]byte {
 	type dimension struct {
 		Name   string
 		Values []string
 	}
+	type measure struct {
+		Name      string
+		Step      float64
+		Low, High int64 // in steps
+	}
 	head := struct {
 		Segments   []string
 		Dimensions []dimension
+		Measures   []measure
 		Customers  int
 	}{Segments: s.SegmentNames, Customers: len(s.IDs)}
 	for _, name := range s.DimensionNames {
 		head.Dimensions = append(head.Dimensions, dimension{name, p.Dimensions[name].Values})
+	}
+	for _, name := range s.MeasureNames {
+		low, high := p.Measures[name].Steps()
+		head.Measures = append(head.Measures, measure{name, p.Measures[name].StepSize(), low, high})
 	}
 	hash := sha256.New()
 	hash.Write(canon.Encode("sotto/v1/snapshot", head))
@@ -59,6 +81,13 @@ func (s *Snapshot) version(p *config.Party) [32]byte {
 	for _, codes := range s.Dimensions {
 		for _, code := range codes {
 			if buffer = binary.LittleEndian.AppendUint16(buffer, code); cap(buffer)-len(buffer) < len(ids.ID{}) {
+				flush()
+			}
+		}
+	}
+	for _, amounts := range s.Amounts {
+		for _, amount := range amounts {
+			if buffer = binary.LittleEndian.AppendUint32(buffer, uint32(amount)); cap(buffer)-len(buffer) < len(ids.ID{}) {
 				flush()
 			}
 		}

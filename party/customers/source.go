@@ -17,6 +17,7 @@ type source struct {
 	path string // absolute
 
 	candidates map[int][]kind // of the columns that SQL names: the kinds that no value seen so far speaks against
+	amounts    map[int]bool   // the columns that the SQL of a measure names
 	checked    bool           // the candidates are those of the whole file
 }
 
@@ -34,7 +35,10 @@ var kinds = []kind{
 	{"TIMESTAMP", "TRY_CAST(%[1]s AS TIMESTAMP) IS NOT NULL AND %[1]s LIKE '____-__-__%%'"},                          // ISO 8601
 }
 
-var textKind = kind{sql: "VARCHAR"}
+var (
+	textKind    = kind{sql: "VARCHAR"}
+	emptyAmount = kinds[1] // of a column that is all empty, but that a measure takes for numbers
+)
 
 // sampleRows is how many rows the types are first guessed from. Whether they hold is checked while all rows are loaded.
 const sampleRows = 2_000
@@ -55,10 +59,14 @@ func (s *source) scan() string {
 
 // kindOf returns the type of column i, as far as it is known.
 func (s *source) kindOf(i int) kind {
-	if candidates := s.candidates[i]; len(candidates) > 0 {
-		return candidates[0]
+	candidates := s.candidates[i]
+	switch {
+	case len(candidates) == 0:
+		return textKind
+	case len(candidates) == len(kinds) && s.amounts[i]:
+		return emptyAmount // no value spoke against any kind: there is none
 	}
-	return textKind
+	return candidates[0]
 }
 
 // typed returns the select list that gives all columns their names and types, under which SQL knows them.
@@ -90,7 +98,7 @@ func (s *source) misread() string {
 
 // holdsOf returns the condition that a value is of the kind, true for NULL.
 func (k kind) holdsOf(value string) string {
-	return fmt.Sprintf("COALESCE("+k.holds+", %[1]s IS NULL)", value)
+	return fmt.Sprintf("(%[1]s IS NULL OR COALESCE("+k.holds+", false))", value)
 }
 
 // find returns the first column of a name, -1 if there is none.
@@ -98,10 +106,11 @@ func (s *source) find(name string) int {
 	return slices.IndexFunc(s.columns, func(c string) bool { return strings.EqualFold(c, name) })
 }
 
-// name notes that SQL names a column, so that its type matters.
-func (s *source) name(i int) {
+// name notes that SQL for a role names a column, so that its type matters.
+func (s *source) name(i int, by role) {
 	if i != s.identity {
 		s.candidates[i] = kinds
+		s.amounts[i] = s.amounts[i] || by == measure
 	}
 }
 

@@ -10,8 +10,11 @@ import (
 	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/sotto-dev/sotto/internal/agreement"
@@ -19,22 +22,16 @@ import (
 	"github.com/sotto-dev/sotto/party/ledger"
 )
 
-// victimLedger names, in the environment, the ledger that this test binary is to work on until it is killed.
-const victimLedger = "SOTTO_TEST_VICTIM_LEDGER"
-
 const (
+	// victimLedger names, in the environment, the ledger that this test binary is to work on until it is killed.
+	victimLedger = "SOTTO_TEST_VICTIM_LEDGER"
+	// victimPoint says at which point it kills itself, and at the how manieth time: "2 ledger: reserve written".
+	victimPoint = "SOTTO_TEST_VICTIM_POINT"
+
 	crashPrice   = agreement.MicroEpsilon(7)
-	crashLimit   = agreement.MicroEpsilon(7 * 400)
+	crashLimit   = agreement.MicroEpsilon(7 * 300)
 	crashWorkers = 4
 )
-
-func TestMain(m *testing.M) {
-	if path := os.Getenv(victimLedger); path != "" {
-		victim(path)
-		return
-	}
-	os.Exit(m.Run())
-}
 
 // victim reserves and releases from several goroutines, and says what it has done only after it is done.
 func victim(path string) {
@@ -43,23 +40,38 @@ func victim(path string) {
 		fmt.Println("failed", err)
 		return
 	}
+	if times, point, ok := strings.Cut(os.Getenv(victimPoint), " "); ok {
+		left, _ := strconv.Atoi(times)
+		var mu sync.Mutex
+		l.Trace(func(at string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if at == point {
+				if left--; left == 0 {
+					_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+					select {} // until it arrives
+				}
+			}
+		})
+	}
 	var wait sync.WaitGroup
+	var number atomic.Int64
 	for range crashWorkers {
 		wait.Go(func() {
 			for {
 				c := charge(0, crashPrice)
 				rand.Read(c.Session[:])
 				rand.Read(c.Query[:])
-				err := l.Reserve(context.Background(), c, ledger.Limit{Total: crashLimit, Sessions: 1})
+				err := l.Reserve(context.Background(), c, total(crashLimit))
 				if fault.IsKind(err, fault.Budget) {
 					fmt.Println("full")
 					return
 				}
 				fmt.Printf("reserved %x\n", c.Session)
-				if c.Session[0] < 64 { // a question that fails
+				if number.Add(1)%4 == 0 { // a question that fails
 					err = l.Lapse(c.Session)
 				} else if err == nil {
-					if err = l.Release(c.Session, stored(c)); err == nil {
+					if err = release(l, c); err == nil {
 						fmt.Printf("released %x\n", c.Session)
 					}
 				}
@@ -73,50 +85,47 @@ func victim(path string) {
 	wait.Wait()
 }
 
-// Budget is spent durably before anything leaves: a node that is killed at any moment (kill −9, from the first line to
-// the limit) finds, when it starts again, everything that it had said was released, with its bytes; what was merely
-// reserved has lapsed; at most the releases of that moment are counted and were not yet said; and over all lives together
-// nothing goes beyond the limit.
-func TestKilledAtAnyPoint(t *testing.T) {
-	path := create(t)
-	random := mathrand.New(mathrand.NewPCG(3, 4))
-	said := map[[16]byte]bool{}
-	full := false
-	for life := 0; !full; life++ {
-		full = kill(t, path, 1+random.IntN(60), said)
-		l := open(t, path)
-		reserved, released := spent(t, l)
-		if reserved != 0 {
-			t.Errorf("life %d: %d still reserved", life, reserved)
-		}
-		if released > crashLimit {
-			t.Errorf("life %d: %d released, more than the limit of %d", life, released, crashLimit)
-		}
-		if unsaid := int(released/crashPrice) - len(said); unsaid < 0 || unsaid > crashWorkers*(life+1) {
-			t.Errorf("life %d: %d more releases are counted than were said", life, unsaid)
-		}
-		for session := range said {
-			c := ledger.Charge{Session: session}
-			if sealed, err := l.Released(t.Context(), session); err != nil || !bytes.Equal(sealed, stored(c)) {
-				t.Fatalf("life %d: what was released came back as %d bytes, %v", life, len(sealed), err)
-			}
-		}
-		must(t, l.Close())
-		if life > 1000 {
-			t.Fatal("the budget is never spent")
-		}
+// witness is who watches a ledger's victims and remembers what they said.
+type witness struct {
+	path     string
+	lives    int
+	said     map[[16]byte]bool // sessions that were released
+	released agreement.MicroEpsilon
+}
+
+// check opens the ledger after a victim's end. All that was said to be released is there, with its bytes; what was merely
+// reserved has lapsed; at most the releases of that moment are counted and were not said; nothing goes beyond the limit.
+func (w *witness) check(t *testing.T) {
+	t.Helper()
+	w.lives++
+	l, err := ledger.Open(w.path)
+	must(t, err)
+	defer l.Close()
+	reserved, released := spent(l)
+	if reserved != 0 {
+		t.Errorf("life %d: %d still reserved", w.lives, reserved)
 	}
-	if len(said) < 100 {
-		t.Errorf("only %d releases were said: the test shows little", len(said))
+	if released > crashLimit || released < w.released {
+		t.Errorf("life %d: %d released, %d before, the limit is %d", w.lives, released, w.released, crashLimit)
+	}
+	w.released = released
+	if unsaid := int(released/crashPrice) - len(w.said); unsaid < 0 || unsaid > crashWorkers*w.lives {
+		t.Errorf("life %d: %d more releases are counted than were said", w.lives, unsaid)
+	}
+	for session := range w.said {
+		c := ledger.Charge{Session: session}
+		if sealed, err := l.Released(t.Context(), session); err != nil || !bytes.Equal(sealed, stored(c)) {
+			t.Fatalf("life %d: what was released came back as %d bytes, %v", w.lives, len(sealed), err)
+		}
 	}
 }
 
-// kill runs a victim until it has said so many lines, kills it, and notes what it said was released. It reports whether
-// the budget was spent.
-func kill(t *testing.T, path string, lines int, said map[[16]byte]bool) (full bool) {
+// watch runs a victim until it has said so many lines and kills it, or until it ends by itself. It reports whether the
+// victim was killed, and whether the budget was spent.
+func (w *witness) watch(t *testing.T, lines int, environment ...string) (killed, full bool) {
 	t.Helper()
 	command := exec.Command(os.Args[0])
-	command.Env = append(os.Environ(), victimLedger+"="+path)
+	command.Env = append(os.Environ(), append(environment, victimLedger+"="+w.path)...)
 	out, err := command.StdoutPipe()
 	must(t, err)
 	must(t, command.Start())
@@ -131,7 +140,7 @@ func kill(t *testing.T, path string, lines int, said map[[16]byte]bool) (full bo
 		case "released":
 			id, err := hex.DecodeString(session)
 			must(t, err)
-			said[[16]byte(id)] = true
+			w.said[[16]byte(id)] = true
 		case "full":
 			full = true
 		case "failed":
@@ -141,6 +150,42 @@ func kill(t *testing.T, path string, lines int, said map[[16]byte]bool) (full bo
 			must(t, command.Process.Kill())
 		}
 	}
-	_ = command.Wait() // killed, or done because the budget was spent
-	return full
+	return command.Wait() != nil, full
+}
+
+// Budget is spent durably before anything leaves: a node may be killed at any moment, over and over from the first row to the
+// limit.
+func TestKilledAtAnyTime(t *testing.T) {
+	t.Parallel()
+	w := &witness{path: create(t), said: map[[16]byte]bool{}}
+	random := mathrand.New(mathrand.NewPCG(3, 4))
+	for full := false; !full; w.check(t) {
+		_, full = w.watch(t, 1+random.IntN(90))
+		if w.lives > 1000 {
+			t.Fatal("the budget is never spent")
+		}
+	}
+	if len(w.said) < 100 {
+		t.Errorf("only %d releases were said: the test shows little", len(w.said))
+	}
+}
+
+// The same where it matters: before and after each thing that is written.
+func TestKilledAtEveryPoint(t *testing.T) {
+	times := []int{1, 3}
+	if long {
+		times = []int{1, 2, 3, 4, 5, 6, 7, 8, 9}
+	}
+	for _, what := range []string{"reserve", "release", "lapse"} {
+		for _, point := range []string{"before " + what, "release signed", what + " written", what + " committed", what + " kept"} {
+			w := &witness{path: create(t), said: map[[16]byte]bool{}}
+			for _, n := range times {
+				killed, full := w.watch(t, -1, fmt.Sprintf("%s=%d ledger: %s", victimPoint, n, point))
+				if !killed || full {
+					t.Errorf("%s: killed %t, budget spent %t", point, killed, full)
+				}
+				w.check(t)
+			}
+		}
+	}
 }

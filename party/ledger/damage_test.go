@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,145 +11,253 @@ import (
 	"github.com/sotto-dev/sotto/party/ledger"
 )
 
-// filled returns the bytes of a ledger with some history.
-func filled(t *testing.T) []byte {
+// long is whether the long variants of the tests are wanted.
+var long = os.Getenv("SOTTO_LONG") != ""
+
+const page = 4096
+
+// state is all that can be read from a ledger.
+type state struct {
+	head  ledger.Head
+	usage [6]ledger.Usage
+	bytes [120]string
+}
+
+func stateOf(t *testing.T, l *ledger.Ledger) (s state) {
 	t.Helper()
-	path := create(t)
+	s.head = l.Head()
+	copy(s.usage[:], l.Usage(windows, nil, begun))
+	for n := range s.bytes {
+		sealed, err := l.Released(t.Context(), charge(n, 1).Session)
+		must(t, err)
+		s.bytes[n] = string(sealed)
+	}
+	return s
+}
+
+// A damaged file is refused, or the damage is where nothing is kept and everything reads as it was: bits are flipped in every
+// part of a ledger, its write-ahead log and its head file included. There is no third way.
+func TestFlippedBits(t *testing.T) {
+	t.Parallel()
+	path, _ := filled(t, 120)
+	tries, random := 120, rand.New(rand.NewPCG(1, 2))
+	if long {
+		tries = 40_000
+	}
 	l := open(t, path)
-	for n := range 60 {
+	want := stateOf(t, l)
+	must(t, l.Close())
+	closed := take(t, path)
+
+	// Half of the history in the file, half in the log of a process that was killed.
+	crashed, _ := filled(t, 60)
+	l = open(t, crashed)
+	for n := 60; n < 120; n++ {
 		c := charge(n, 1000)
 		must(t, l.Reserve(t.Context(), c, wide))
-		switch n % 3 {
-		case 0:
-			must(t, l.Release(c.Session, stored(c)))
-		case 1:
+		if n%3 == 1 {
 			must(t, l.Lapse(c.Session))
+		} else {
+			must(t, release(l, c))
 		}
 	}
-	must(t, l.Close())
-	content, err := os.ReadFile(path)
-	must(t, err)
-	return content
+	wantCrashed := stateOf(t, l)
+	killed := take(t, crashed)
+
+	place := filepath.Join(t.TempDir(), "ledger.db")
+	for _, c := range []struct {
+		name   string
+		files  files
+		suffix string
+		want   state
+		least  float64 // share that must be refused; less would mean that the test does not reach what is kept
+	}{
+		{"file", closed, "", want, 0.6},
+		{"file beside a log", killed, "", wantCrashed, 0.4}, // pages that are in the log are not read
+		{"log", killed, "-wal", wantCrashed, 0.9},           // all of it is in SQLite's sums, and what comes after a wrong one is lost
+		{"head", closed, "-head", want, 0},                  // its other place says enough
+	} {
+		l, err := c.files.try(t, place)
+		must(t, err)
+		if stateOf(t, l) != c.want {
+			t.Fatalf("%s: undamaged it is not as it was", c.name)
+		}
+		must(t, l.Close())
+		refused := 0
+		for range tries {
+			bit := random.IntN(8 * len(c.files[c.suffix]))
+			l, err := c.files.with(c.suffix, flipped(c.files[c.suffix], bit)).try(t, place)
+			if err != nil {
+				refused++
+				if !strings.Contains(err.Error(), place) {
+					t.Errorf("%s: error %v does not name the file", c.name, err)
+				}
+				continue
+			}
+			if got := stateOf(t, l); got != c.want {
+				t.Errorf("%s: with bit %d of byte %d flipped it opens with %d rows instead of %d", c.name, bit%8, bit/8, got.head.Rows, c.want.head.Rows)
+			}
+			must(t, l.Close())
+		}
+		t.Logf("%s: %d of %d refused", c.name, refused, tries)
+		if float64(refused) < c.least*float64(tries) {
+			t.Errorf("%s: %d of %d were refused", c.name, refused, tries)
+		}
+	}
 }
 
-// A node must not go on with a ledger that has lost what was spent: a file that is cut, foreign or damaged in its
-// structure, its keys or its states is refused. (SQLite has no checksums: a changed number in a row is not noticed.)
-func TestOpenRefusesDamage(t *testing.T) {
-	good := filled(t)
-	path := filepath.Join(t.TempDir(), "ledger.db")
-	refused := func(content []byte) bool {
-		t.Helper()
-		for _, old := range []string{path, path + "-wal", path + "-shm"} {
-			_ = os.Remove(old)
+// Each value that a row or a release consists of is watched over, wherever the file has it.
+func TestFlippedValues(t *testing.T) {
+	path, _ := filled(t, 9)
+	l := open(t, path)
+	want := stateOf(t, l)
+	must(t, l.Close())
+	good := take(t, path)
+	c := charge(3, 1000)
+	for name, value := range map[string][]byte{
+		"session": c.Session[:], "question": c.Query[:], "analyst": []byte("marketing"), "organisation": []byte("agency"), "purpose": []byte("planning"),
+		"measure": []byte("count"), "mechanism": []byte("laplace"), "reserved": []byte("reserved"), "released": []byte("released"), "lapsed": []byte("lapsed"),
+		"ε": {0x03, 0xe8}, "stored bytes": stored(c)[500:516], "table": []byte("micro_epsilon"),
+	} {
+		found := 0
+		for at := bytes.Index(good[""], value); at >= 0; {
+			found++
+			l, err := good.with("", flipped(good[""], 8*at+2)).try(t, path)
+			if err == nil {
+				if stateOf(t, l) != want {
+					t.Errorf("%s at %d: not noticed", name, at)
+				}
+				must(t, l.Close())
+			}
+			next := bytes.Index(good[""][at+1:], value)
+			if next < 0 {
+				break
+			}
+			at += 1 + next
+			if !long && found == 5 {
+				break
+			}
 		}
-		must(t, os.WriteFile(path, content, 0o600))
-		l, err := ledger.Open(path)
+		if found == 0 {
+			t.Errorf("%s is not in the file", name)
+		}
+	}
+}
+
+// A file that is cut, empty or foreign is refused.
+func TestTruncated(t *testing.T) {
+	path, _ := filled(t, 60)
+	good := take(t, path)
+	refused := func(what string, suffix string, content []byte) {
+		t.Helper()
+		l, err := good.with(suffix, content).try(t, path)
 		if err == nil {
 			must(t, l.Close())
-		} else if !strings.Contains(err.Error(), path) {
-			t.Errorf("error %v does not name the file", err)
-		}
-		return err != nil
-	}
-	try := func(what string, content []byte) {
-		t.Helper()
-		if !refused(content) {
 			t.Errorf("%s: opened", what)
+		} else if !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: error %v does not name the file", what, err)
 		}
 	}
-	const page = 4096
-	try("empty", nil)
-	try("text", []byte("name: phoneco\n"))
-	try("zeros", make([]byte, len(good)))
-	for length := page; length < len(good); length += 3 * page {
-		try("cut at a page", good[:length])
-		try("cut within a page", good[:length+1000])
+	file := good[""]
+	for length := page; length < len(file); length += page {
+		refused("cut at a page", "", file[:length])
+		refused("cut within a page", "", file[:length+1000])
 	}
-	flipped := func(at int) []byte {
-		damaged := bytes.Clone(good)
-		damaged[at] ^= 0x55
-		return damaged
+	refused("cut by a byte", "", file[:len(file)-1])
+	refused("cut in its first page", "", file[:50])
+	refused("empty", "", []byte{})
+	refused("missing", "", nil)
+	refused("text", "", []byte("name: phoneco\n"))
+	refused("zeros", "", make([]byte, len(file)))
+
+	refused("head missing", "-head", nil)
+	refused("head cut", "-head", good["-head"][:10])
+	refused("head foreign", "-head", []byte("name: phoneco\n"))
+	refused("head zeros", "-head", make([]byte, 2*page))
+	l, err := good.with("-head", []byte{}).try(t, path) // the owner says that nothing is known
+	must(t, err)
+	if l.Head().Rows != 120 {
+		t.Errorf("%d rows, want 120", l.Head().Rows)
 	}
-	flip := func(what string, at int) {
-		t.Helper()
-		try(what, flipped(at))
-	}
-	for i := range 16 {
-		flip("magic", i)
-	}
-	flip("page size", 16)
-	flip("format", 63)
-	flip("root page's type", 100)
-	for _, n := range []int{0, 1, 2, 30, 59} {
-		c := charge(n, 1)
-		for what, key := range map[string][]byte{"session": c.Session[:], "question": c.Query[:]} {
-			noticed := 0
-			for at := bytes.Index(good, key); at >= 0 && at < len(good); {
-				if refused(flipped(at)) {
-					noticed++
-				}
-				next := bytes.Index(good[at+1:], key)
-				if next < 0 {
-					break
-				}
-				at += 1 + next
-			}
-			if noticed < 2 { // in the row and in the index; there are copies too, in space that is free again
-				t.Errorf("%s %d: a change was noticed in %d places, want 2", what, n, noticed)
-			}
-		}
-	}
-	flip("state released", bytes.LastIndex(good, []byte("released")))
-	flip("state lapsed", bytes.LastIndex(good, []byte("lapsed")))
-	trees := 0
-	for at := page; at < len(good); at += page {
-		if kind := good[at]; kind == 2 || kind == 5 || kind == 10 || kind == 13 { // the page of a b-tree, not an overflow page
-			trees++
-			flip("type of a page", at)
-			flip("number of cells of a page", at+4)
-		}
-	}
-	if trees < 4 {
-		t.Errorf("%d pages in the trees: the test shows little", trees)
-	}
-	for _, old := range []string{path, path + "-wal", path + "-shm"} {
-		_ = os.Remove(old)
-	}
-	must(t, os.WriteFile(path, good, 0o600))
-	l := open(t, path) // undamaged it opens
-	if _, released := spent(t, l); released != 20_000 {
-		t.Errorf("%d released, want 20000", released)
+	must(t, l.Reserve(t.Context(), charge(1000, 1), wide)) // from here on it is
+	must(t, l.Close())
+	if l, err := take(t, path).with("", file).try(t, path); err == nil || !strings.Contains(err.Error(), "it has 120 rows, but 121 are known") {
+		t.Errorf("an older copy: error is %v", err)
+		_ = l.Close()
 	}
 }
 
-// Whatever the owner calls the file, it is that very file that is made and opened, and no other appears: a ledger that goes
-// elsewhere, or into memory only, forgets what was spent.
-func TestAnyFileName(t *testing.T) {
-	for _, name := range []string{
-		"with space.db", "Jón 名前.db", "what?.db", "?mode=memory", "100%", "a%20b", "%2e%2e", "a#b", "a&b=c", "a+b", "a;b", `it's "so"`, ":memory:",
-		"file:x", "file::memory:", "-x", `back\slash`, "a:b", "@", "a\nb",
-	} {
-		folder := filepath.Join(t.TempDir(), "a folder? 100% Jón")
-		must(t, os.Mkdir(folder, 0o700))
-		t.Chdir(folder)
-		for _, path := range []string{name, filepath.Join(folder, "absolute "+name)} {
-			must(t, ledger.Create(path))
-			l, err := ledger.Open(path)
-			must(t, err)
-			must(t, l.Reserve(t.Context(), charge(1, 5), wide))
-			must(t, l.Release(charge(1, 5).Session, []byte("sealed")))
-			must(t, l.Close())
-			l, err = ledger.Open(path)
-			must(t, err)
-			if _, released := spent(t, l); released != 5 {
-				t.Errorf("%q: %d released, want 5", path, released)
+// The write-ahead log may be cut by a crash where nothing was said to be durable. Cut further back it has lost rows that were,
+// and is refused; so is a ledger without its log.
+func TestTornLog(t *testing.T) {
+	path := create(t)
+	l := open(t, path)
+	type moment struct {
+		log  int // length
+		head []byte
+		ledger.Head
+	}
+	var moments []moment
+	note := func() {
+		f := take(t, path)
+		moments = append(moments, moment{len(f["-wal"]), f["-head"], l.Head()})
+	}
+	note()
+	sessions := 6
+	if long {
+		sessions = 40
+	}
+	for n := range sessions {
+		c := charge(n, 1000)
+		must(t, l.Reserve(t.Context(), c, wide))
+		note()
+		must(t, release(l, c))
+		note()
+	}
+	killed := take(t, path)
+	last := moments[len(moments)-1]
+	log := killed["-wal"]
+	place := filepath.Join(t.TempDir(), "ledger.db")
+	const header, frame = 32, 24 + page
+	for length := 0; length <= len(log); length++ {
+		if at := (length - header) % frame; length > header && at != 0 && at != 1 && at != frame/2 && at != frame-1 {
+			continue // at the ends of frames, about them, and within
+		} else if length < header && length%11 != 0 {
+			continue
+		}
+		// A crash: the head file says what was durable when the log was that long.
+		var then moment
+		for _, m := range moments {
+			if m.log <= length {
+				then = m
+			}
+		}
+		if then.head == nil {
+			then = moments[0]
+		}
+		cut := killed.with("-wal", log[:length])
+		l, err := cut.with("-head", then.head).try(t, place)
+		if err != nil {
+			t.Errorf("crash at byte %d of the log: %v", length, err)
+		} else {
+			if err := l.Check(then.Head); err != nil {
+				t.Errorf("crash at byte %d of the log: %v", length, err)
 			}
 			must(t, l.Close())
 		}
-		entries, err := os.ReadDir(folder)
-		must(t, err)
-		if len(entries) != 2 {
-			t.Errorf("%q: the folder has %v, want the two ledgers", name, entries)
+		// A loss: the log once was longer.
+		l, err = cut.try(t, place)
+		if (err == nil) != (length >= last.log) {
+			t.Errorf("log cut at byte %d of %d: error is %v", length, len(log), err)
 		}
+		if err == nil {
+			must(t, l.Close())
+		}
+		if length >= last.log {
+			break
+		}
+	}
+	if _, err := killed.with("-wal", nil).try(t, place); err == nil || !strings.Contains(err.Error(), "are known to have been written") {
+		t.Errorf("without the log: error is %v", err)
 	}
 }

@@ -1,179 +1,230 @@
-// Package ledger is a party's durable record of what it has spent: a SQLite file (WAL, synchronous=full) with one row
-// per session. A row is written before anything leaves the machine, so a crash at any point counts too much rather
-// than too little. What was released is kept with its sealed bytes, and is never released a second time.
+// Package ledger is a party's durable record of what it has spent: an append-only journal in a SQLite file (WAL,
+// synchronous=full), one row per event, in which every row holds the hash of all rows before it. A row is on the disk before
+// anything that it speaks of leaves the machine, so a crash at any point counts too much rather than too little. What was
+// released is kept with its bytes, and is never released a second time.
+//
+// # States
+//
+// A session's first row is "reserved". It is followed by at most one more: "released" or "lapsed". What is reserved or
+// released counts, in the window of the time at which it was reserved; what lapsed does not. Sums are never stored: they are
+// counted from the rows, as integers, whenever the ledger is opened, and kept in step afterwards.
+//
+// # Files
+//
+// A ledger "ledger.db" consists of ledger.db itself; of ledger.db-wal and ledger.db-shm, SQLite's own, while it is open or
+// after a crash; and of ledger.db-head, which says how many rows the ledger had when it last said that something is durable,
+// and what their hash was. They belong together: back up and restore all of them. One process at a time may write.
+//
+// # Failures
+//
+// When the disk fails in the middle of a call, whether its row is there is not known. The ledger then refuses everything until
+// it is opened anew, which finds out: a caller that got an error for a release may find it released. A full disk, a file that
+// was removed or replaced, and rows that somebody else has written are such failures; a caller that gives up is not, nor is a
+// refusal.
+//
+// # What is trusted
+//
+// The disk keeps what it said is written, or the loss shows: a changed byte breaks the chain, and lost rows are missed in
+// ledger.db-head. If both files are put back from an older copy, nothing on this machine can tell; [Ledger.Check] can, given
+// a [Head] that somebody else has kept. Whoever can write the files can write another history.
 package ledger
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
+	"sync"
 	"time"
 
-	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/sqlite"
 )
 
-const schema = `
-CREATE TABLE charges (
-	session       BLOB PRIMARY KEY,
-	query         BLOB NOT NULL,      -- hash of the signed question
-	analyst       TEXT NOT NULL,
-	purpose       TEXT NOT NULL,
-	micro_epsilon INTEGER NOT NULL CHECK (micro_epsilon > 0),
-	delta         REAL NOT NULL,
-	state         TEXT NOT NULL CHECK (state IN ('reserved', 'released', 'lapsed')),
-	begun         INTEGER NOT NULL,   -- Unix seconds
-	sealed        BLOB                -- the release, when state = 'released'
-) STRICT;
-CREATE INDEX charges_by_query ON charges (query);
-PRAGMA user_version = 1;
-`
-
-const version = 1
-
 // Ledger is an open ledger. Safe for concurrent use.
-type Ledger struct{ db *sql.DB }
+type Ledger struct {
+	path string     // of the file, without symbolic links
+	db   *sql.DB    // nil once closed
+	seen *headFile  // nil if opened to be read
+	then identities // the files as they were opened
+	now  func() time.Time
+	step func(point string) error // called at the points named at Trace; an error there counts as the disk's
 
-// Charge is what a session costs, and on whose account.
-type Charge struct {
-	Session      [16]byte
-	Query        [32]byte
-	Analyst      string
-	Purpose      string
-	MicroEpsilon agreement.MicroEpsilon
-	Delta        float64
-	Begun        time.Time
+	mu       sync.Mutex // guards all below, and the order of rows
+	books    *books     // what is durable
+	unusable error      // why nothing goes on, or nil; the ledger is then not read either, for its state is not known
+	older    error      // why nothing may be spent, or nil
 }
 
 // Create makes a new, empty ledger. It refuses to touch a file that exists.
 func Create(path string) error {
-	if err := sqlite.Create(path, schema); err != nil {
+	err := sqlite.Create(path, schema)
+	if err == nil {
+		if err = createHeadFile(path); err != nil {
+			err = errors.Join(err, sqlite.Remove(path))
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("create ledger: %w", err)
 	}
 	return nil
 }
 
-// Open opens a ledger and lets all reservations lapse that an earlier process left: their key shares are lost, so
-// nothing will ever be released for them. It never creates one: an owner whose ledger is gone must know.
+// Open opens a ledger to be read and written. It verifies every row and every stored byte, and then lets all reservations
+// lapse that an earlier process left: their key shares are lost, so nothing will ever be released for them. It refuses a
+// ledger that another one has open, that is damaged, or that has fewer rows than ledger.db-head says. It never makes one:
+// an owner whose ledger is gone must know.
 func Open(path string) (*Ledger, error) {
-	db, err := sqlite.Open(path, version)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("open ledger: %w (a new one is made only on request; if an old one should be here, restore it: "+
+	l, err := open(path)
+	if err != nil {
+		return nil, explain(path, err)
+	}
+	if err := l.lapseAll(); err != nil {
+		return nil, errors.Join(explain(path, err), l.Close())
+	}
+	return l, nil
+}
+
+func open(path string) (l *Ledger, err error) {
+	path, err = filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, err
+	}
+	l = &Ledger{path: path, now: time.Now, step: func(string) error { return nil }}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.Close())
+		}
+	}()
+	if l.seen, err = openHeadFile(path); err != nil {
+		return l, err
+	}
+	if l.db, err = sqlite.Open(path, version); err != nil {
+		return l, err
+	}
+	if l.books, err = read(l.db); err != nil {
+		return l, err
+	}
+	if err = l.books.includes(l.seen.head); err != nil {
+		return l, err
+	}
+	l.then, err = identify(path)
+	return l, err
+}
+
+// OpenReadOnly opens a ledger to be read, perhaps beside the process that has it open: as it is at this moment, whole and
+// verified. It changes nothing and holds nobody up; Reserve, Release and Lapse fail.
+func OpenReadOnly(path string) (*Ledger, error) {
+	l, err := openReadOnly(path)
+	if err != nil { // perhaps because a first writer came meanwhile
+		l, err = openReadOnly(path)
+	}
+	if err != nil {
+		return nil, explain(path, err)
+	}
+	return l, nil
+}
+
+func openReadOnly(path string) (*Ledger, error) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := readHeadFile(path) // before the rows: what it says is then among them
+	if err != nil {
+		return nil, err
+	}
+	db, err := sqlite.OpenReadOnly(path, version)
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger{path: path, db: db}
+	if l.books, err = read(db); err == nil {
+		err = l.books.includes(seen)
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return l, nil
+}
+
+// explain says what an owner can do about a ledger that can't be opened.
+func explain(path string, err error) error {
+	var format *sqlite.VersionError
+	if errors.Is(err, errNoHead) { // older formats had none
+		if db, e := sqlite.OpenReadOnly(path, version); e == nil {
+			err = errors.Join(err, db.Close())
+		} else if errors.As(e, &format) {
+			err = e
+		}
+	}
+	switch {
+	case errors.As(err, &format) && format.Found == 1:
+		return fmt.Errorf("open ledger %s: %w; a ledger of before the hash chain can't be carried on: keep it as a record, make a new "+
+			"one, and lower the limits by what the old one has spent", path, err)
+	case errors.Is(err, errNoHead):
+		return fmt.Errorf("open ledger %s: %w; restore both from one copy (where only the ledger could be restored and is known to be "+
+			"the latest, make an empty file in its place)", path, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("open ledger: %w (a new one is made only on request; if an old one should be here, restore it: "+
 			"a node that forgets what it spent protects nobody)", err)
 	}
-	if err == nil {
-		_, err = db.Exec("UPDATE charges SET state = 'lapsed' WHERE state = 'reserved'")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open ledger %s: %w", path, err)
-	}
-	return &Ledger{db}, nil
+	return fmt.Errorf("open ledger %s: %w", path, err)
 }
 
-// Close closes the file.
-func (l *Ledger) Close() error { return l.db.Close() }
-
-// Limit is what Reserve holds a charge against.
-type Limit struct {
-	Total    agreement.MicroEpsilon // of all that is reserved or released, this charge included
-	Sessions int                    // of one signed question, this one included
+// Close closes the files. What is called afterwards fails.
+func (l *Ledger) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var err error
+	if l.db != nil {
+		err = l.db.Close()
+		l.db = nil
+	}
+	if l.seen != nil {
+		err = errors.Join(err, l.seen.close())
+		l.seen = nil
+	}
+	l.unusable = fault.New(fault.Internal, "the ledger is closed")
+	return err
 }
 
-// Reserve durably sets aside the price of a session, or refuses with a fault that says why: the session was seen
-// before, the question was answered already or begun too often, or the budget does not suffice.
-func (l *Ledger) Reserve(ctx context.Context, c Charge, limit Limit) error {
-	tx, err := l.db.BeginTx(ctx, nil)
-	if err != nil {
-		return broken("reserve", err)
+// Trace makes the ledger call f at the points at which a crash differs from one a moment earlier: for X of reserve, release
+// and lapse, at "ledger: before X", "ledger: X written" (but not committed), "ledger: X committed" and "ledger: X kept"
+// (ledger.db-head is written too), and at "ledger: release signed" before the row is written. It is for tests, which end the
+// process there; f must not call the ledger. Call it before anything else.
+func (l *Ledger) Trace(f func(point string)) {
+	l.step = func(point string) error {
+		f(point)
+		return nil
 	}
-	defer func() { _ = tx.Rollback() }() // does nothing after a commit
-	var sameSession, sameQuery, answered int
-	var spent int64
-	err = tx.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) FROM charges WHERE session = ?),
-		(SELECT count(*) FROM charges WHERE query = ?),
-		(SELECT count(*) FROM charges WHERE query = ? AND state = 'released'),
-		(SELECT coalesce(sum(micro_epsilon), 0) FROM charges WHERE state <> 'lapsed')`,
-		c.Session[:], c.Query[:], c.Query[:]).Scan(&sameSession, &sameQuery, &answered, &spent)
-	if err != nil {
-		return broken("reserve", err)
-	}
-	left := max(0, int64(limit.Total)-spent)
-	switch {
-	case sameSession > 0:
-		return fault.New(fault.Protocol, "the session is known and its key share is gone; it can't go on")
-	case answered > 0:
-		return fault.New(fault.Protocol, "the signed question was answered already")
-	case sameQuery >= limit.Sessions:
-		return fault.New(fault.Protocol, "the signed question was begun %d times, at most %d", sameQuery, limit.Sessions).WithHint("ask again, signed anew")
-	case int64(c.MicroEpsilon) > left:
-		return fault.New(fault.Budget, "the question costs epsilon %v, the budget of %v has %v left",
-			c.MicroEpsilon.Float(), limit.Total.Float(), agreement.MicroEpsilon(left).Float()).WithHint("ask with a smaller epsilon, or ask the owner to raise the budget")
-	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO charges (session, query, analyst, purpose, micro_epsilon, delta, state, begun)
-		VALUES (?, ?, ?, ?, ?, ?, 'reserved', ?)`,
-		c.Session[:], c.Query[:], c.Analyst, c.Purpose, int64(c.MicroEpsilon), c.Delta, c.Begun.Unix()); err != nil {
-		return broken("reserve", err)
-	}
-	if err := tx.Commit(); err != nil {
-		return broken("reserve", err)
+}
+
+// Head is a point in a ledger's history: how many rows there were, and the hash of the last of them, which covers them all.
+// The hash of no rows is zero.
+type Head struct {
+	Rows int64
+	Hash [32]byte
+}
+
+// Head returns the ledger's latest point.
+func (l *Ledger) Head() Head {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.books.head
+}
+
+// Check returns nil if the ledger's history leads through h: if its first h.Rows rows hash to h.Hash. Of no rows that is true
+// of every ledger. Otherwise this ledger is an older copy of the one that h is of, or another one: Check then says so, of
+// fault.Unavailable, and from then on Reserve and Release fail with the same error.
+func (l *Ledger) Check(h Head) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.books.includes(h); err != nil {
+		l.older = fault.New(fault.Unavailable, "the ledger can't be spent from: %v", err).
+			WithHint("the owner must stop the node and put the latest copy of its ledger back")
+		return l.older
 	}
 	return nil
-}
-
-// Release durably turns a reservation into a release with its sealed bytes. Only after it has returned nil may the bytes
-// leave. It fails if the session has no reservation, or no longer.
-func (l *Ledger) Release(session [16]byte, sealed []byte) error {
-	result, err := l.db.Exec("UPDATE charges SET state = 'released', sealed = ? WHERE session = ? AND state = 'reserved'", sealed, session[:])
-	if err != nil {
-		return broken("release", err)
-	}
-	if n, err := result.RowsAffected(); err != nil || n != 1 {
-		return broken("release", errors.Join(err, errors.New("the session has no reservation")))
-	}
-	return nil
-}
-
-// Released returns the stored bytes of a session that was released; nil if it was not.
-func (l *Ledger) Released(ctx context.Context, session [16]byte) ([]byte, error) {
-	var sealed []byte
-	err := l.db.QueryRowContext(ctx, "SELECT sealed FROM charges WHERE session = ? AND state = 'released'", session[:]).Scan(&sealed)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, broken("read", err)
-	}
-	return sealed, nil
-}
-
-// Lapse gives a reservation back, if the session is still only that.
-func (l *Ledger) Lapse(session [16]byte) error {
-	if _, err := l.db.Exec("UPDATE charges SET state = 'lapsed' WHERE session = ? AND state = 'reserved'", session[:]); err != nil {
-		return broken("lapse", err)
-	}
-	return nil
-}
-
-// Spent returns what is reserved and what was released.
-func (l *Ledger) Spent(ctx context.Context) (reserved, released agreement.MicroEpsilon, err error) {
-	err = l.db.QueryRowContext(ctx, `SELECT
-		coalesce(sum(micro_epsilon) FILTER (WHERE state = 'reserved'), 0),
-		coalesce(sum(micro_epsilon) FILTER (WHERE state = 'released'), 0) FROM charges`).Scan(&reserved, &released)
-	if err != nil {
-		return 0, 0, broken("read", err)
-	}
-	return reserved, released, nil
-}
-
-// broken is an error of the file itself: what it holds is then not known, and nothing may be released on it. A caller
-// that gave up is no such error.
-func broken(what string, err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return fault.From(err)
-	}
-	return fault.New(fault.Internal, "%s in the ledger", what).Wrap(err)
 }

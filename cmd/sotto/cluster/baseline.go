@@ -26,17 +26,17 @@ func Baseline(work client.Work) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	share, err := ring.NewShare([32]byte{})
+	share, err := ring.NewShare([32]byte{}, work.Lanes)
 	if err != nil {
 		return 0, err
 	}
-	key, err := ring.JoinKey([32]byte{}, [][]byte{share.Public()})
+	key, err := ring.JoinKey([32]byte{}, [][]byte{share.Public()}, work.Lanes)
 	if err != nil {
 		return 0, err
 	}
 	w := key.NewWorker()
 	slots := make([]int64, work.Params.N())
-	block, sum, plain := ring.NewBlock(), ring.NewBlock(), w.NewPlain()
+	block, sum, plain := ring.NewBlock(work.Lanes), ring.NewBlock(work.Lanes), w.NewPlain()
 	timed := func(operation func() error) (time.Duration, error) {
 		began := SelfCPU()
 		for range baselineBlocks {
@@ -51,7 +51,7 @@ func Baseline(work client.Work) (time.Duration, error) {
 		count     int
 		operation func() error
 	}{
-		{work.Encryptions, func() error { return w.Encrypt(slots, block) }},
+		{work.Encryptions, func() error { return w.Encrypt(func(int, []int64) {}, block) }},
 		{work.Zeros, func() error { return w.Rerandomise(block) }},
 		{work.Encodings, func() error { w.Encode(slots, plain); return nil }},
 		{work.Products, func() error { w.MultiplyAdd(block, plain, sum); return nil }},

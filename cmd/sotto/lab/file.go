@@ -45,11 +45,17 @@ type Defaults struct {
 
 // Question is one question of a lab file.
 type Question struct {
-	Name     string   `yaml:"name"`
-	Count    string   `yaml:"count"`
-	By       []string `yaml:"by"`
-	Epsilon  float64  `yaml:"epsilon"`
-	Defaults `yaml:",inline"`
+	Name      string   `yaml:"name"`
+	Count     string   `yaml:"count"`
+	Sum       string   `yaml:"sum"`
+	Mean      string   `yaml:"mean"`
+	Where     string   `yaml:"where"`
+	Total     []string `yaml:"total"`
+	Frequency []string `yaml:"frequency"`
+	By        []string `yaml:"by"`
+	Epsilon   float64  `yaml:"epsilon"`
+	Fresh     bool     `yaml:"fresh"`
+	Defaults  `yaml:",inline"`
 }
 
 // Load reads and checks a lab file.
@@ -81,7 +87,8 @@ func Load(path string) (*File, error) {
 // Ask returns the question as the SDK takes it, with the file's defaults filled in.
 func (f *File) Ask(q Question) client.Question {
 	return client.Question{
-		Count: q.Count, By: q.By, Epsilon: q.Epsilon,
+		Count: q.Count, Sum: q.Sum, Mean: q.Mean, Where: q.Where, Total: q.Total, Frequency: q.Frequency,
+		By: q.By, Epsilon: q.Epsilon, Fresh: q.Fresh,
 		Mechanism: first(q.Mechanism, f.Mechanism), Delta: first(q.Delta, f.Delta),
 		Layout: first(q.Layout, f.Layout), Precision: first(q.Precision, f.Precision), Purpose: first(q.Purpose, f.Purpose),
 	}

@@ -55,6 +55,7 @@ func (l *Lab) start(ctx, running context.Context, f *File, logger *slog.Logger) 
 		Limits: agreement.Limits{
 			EpsilonPerQuery: f.Agreement.EpsilonPerQuery, EpsilonTotal: f.Agreement.EpsilonTotal,
 			DeltaPerQuery: first(f.Agreement.DeltaPerQuery, DefaultDelta),
+			DeltaTotal:    agreement.DefaultDeltaTotalFor(first(f.Agreement.DeltaPerQuery, DefaultDelta)),
 		},
 	}
 	var listeners []net.Listener
@@ -132,7 +133,7 @@ func (l *Lab) start(ctx, running context.Context, f *File, logger *slog.Logger) 
 		return err
 	}
 	started++
-	l.Client, err = client.New(a, analyst)
+	l.Client, err = client.New(a, analyst, "")
 	return err
 }
 

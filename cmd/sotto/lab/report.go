@@ -11,7 +11,11 @@ import (
 // Report is the answer to one question as `sotto lab --json` prints it, one object per line.
 type Report struct {
 	Name       string             `json:"name"`
+	Measure    string             `json:"measure"`
+	Unit       string             `json:"unit,omitempty"` // of a sum or mean
 	Cells      []Cell             `json:"cells"`
+	Tables     []Table            `json:"tables,omitempty"` // cells and marginals that agree, if they were asked for
+	Earlier    bool               `json:"earlier"`          // the answer was given before; nothing was charged again
 	Epsilon    float64            `json:"epsilon"`
 	Delta      float64            `json:"delta"`
 	Mechanism  string             `json:"mechanism"`
@@ -22,25 +26,43 @@ type Report struct {
 	Charged    map[string]float64 `json:"charged"`     // ε, by party
 }
 
-// Cell is one number: people, its 95 % interval with all error in it, and the standard deviation of that error.
+// Cell is one number: people or units, its 95 % interval with all error in it, and the standard deviation of that error.
 type Cell struct {
-	Group map[string]string `json:"group"`
-	Value int64             `json:"value"`
-	Low   float64           `json:"low"`
-	High  float64           `json:"high"`
-	Std   float64           `json:"std"`
+	Group    map[string]string `json:"group"`
+	Value    float64           `json:"value"`
+	Low      float64           `json:"low"`
+	High     float64           `json:"high"`
+	Std      float64           `json:"std"`
+	Released []int64           `json:"released"` // the noisy numbers as they were opened
+}
+
+// Table is a table of cells by some of an answer's dimensions.
+type Table struct {
+	By    []string `json:"by"`
+	Cells []Cell   `json:"cells"`
+}
+
+// AddTables puts the tables that agree into the report.
+func (r *Report) AddTables(tables []client.Table) {
+	for _, t := range tables {
+		r.Tables = append(r.Tables, Table{append([]string{}, t.By...), cells(t.Cells)})
+	}
+}
+
+func cells(all []client.Cell) []Cell {
+	out := make([]Cell, len(all))
+	for i, c := range all {
+		out[i] = Cell{c.Group, c.Value, c.Low, c.High, c.Std, c.Released}
+	}
+	return out
 }
 
 // NewReport describes an answer.
 func NewReport(name string, a *client.Answer, elapsed, cpu time.Duration) *Report {
-	r := &Report{
-		Name: name, Cells: []Cell{}, Epsilon: a.Epsilon, Delta: a.Delta, Mechanism: a.Mechanism, Layout: a.Layout,
+	return &Report{
+		Name: name, Measure: a.Measure, Unit: a.Unit, Cells: cells(a.Cells), Earlier: a.Earlier, Epsilon: a.Epsilon, Delta: a.Delta, Mechanism: a.Mechanism, Layout: a.Layout,
 		Seconds: elapsed.Seconds(), CPUSeconds: cpu.Seconds(), Bytes: a.Bytes(), Charged: a.Charged,
 	}
-	for _, c := range a.Cells {
-		r.Cells = append(r.Cells, Cell{c.Group, c.Value, c.Low, c.High, c.Std})
-	}
-	return r
 }
 
 // Measure asks a question and takes its time and, for a process that holds all nodes, its CPU time.

@@ -19,19 +19,19 @@ const realData = "../../../../shared/data"
 
 // truth is a truth file: what is true of a customer set, counted in the clear.
 type truth struct {
-	Overlap  map[string]int64 `json:"overlap"` // by "company & company"
-	ByGroup  []crossTab       `json:"by_group"`
-	Filtered []crossTab       `json:"filtered"`
+	Overlap  map[string]float64 `json:"overlap"` // by "company & company"
+	ByGroup  []crossTab         `json:"by_group"`
+	Filtered []crossTab         `json:"filtered"`
 	// The overlap of bikes and gear if e-mail addresses are compared byte for byte.
-	ExactBytes int64 `json:"trap_exact_byte_match bikes & gear"`
+	ExactBytes float64 `json:"trap_exact_byte_match bikes & gear"`
 }
 
 type crossTab struct {
-	Question  string           `json:"question"`
-	Companies []string         `json:"companies"`
-	GroupBy   []string         `json:"group_by"` // "company.column"
-	Total     int64            `json:"total"`
-	Cells     map[string]int64 `json:"cells"` // by "value | value", those with nobody left out
+	Question  string             `json:"question"`
+	Companies []string           `json:"companies"`
+	GroupBy   []string           `json:"group_by"` // "company.column"
+	Total     float64            `json:"total"`
+	Cells     map[string]float64 `json:"cells"` // by "value | value", those with nobody left out
 }
 
 func readTruth(t *testing.T, set string) truth {
@@ -54,31 +54,44 @@ type question struct {
 	lab.Question
 	file    *lab.File
 	parties []string
-	truth   map[string]int64 // by "value | value", by "" if there is one number
+	terms   []term             // that the answer is the sum of
+	truth   map[string]float64 // by "value | value", by "" if there is one number
 }
 
-// realQuestions returns the questions of examples/lab/SET.yaml: they are those of the set's truth file, all of them and
-// no others, known by their names.
+// realQuestions returns the questions of examples/lab/SET.yaml: they are those of the set's truth file and of bySQL, all
+// of them and no others, known by their names.
 func realQuestions(t *testing.T, set string) []*question {
 	known := readTruth(t, set)
 	file := example(t, set)
 	truths := map[string]*question{}
 	for companies, people := range known.Overlap {
-		truths[companies] = &question{parties: strings.Split(companies, " & "), truth: map[string]int64{"": people}}
+		truths[companies] = overlap(strings.Split(companies, " & "), nil, map[string]float64{"": people})
 	}
 	for _, tab := range slices.Concat(known.ByGroup, known.Filtered) {
 		name := tab.Question
 		if name == "" {
 			name = strings.Join(tab.Companies, " & ") + " by " + strings.Join(tab.GroupBy, ", ")
 		}
-		sum := int64(0)
+		sum := 0.
 		for _, people := range tab.Cells {
 			sum += people
 		}
 		if sum != tab.Total {
-			t.Fatalf("%s: the true cells add up to %d, not to the true total of %d", name, sum, tab.Total)
+			t.Fatalf("%s: the true cells add up to %v, not to the true total of %v", name, sum, tab.Total)
 		}
-		truths[name] = &question{parties: tab.Companies, truth: tab.Cells}
+		truths[name] = overlap(tab.Companies, tab.GroupBy, tab.Cells)
+	}
+	db := tables(t, file)
+	for name, a := range bySQL[set] {
+		one := &question{terms: a.terms, truth: truthBySQL(t, db, a.sql)}
+		for _, term := range a.terms {
+			for _, party := range term.names() {
+				if !slices.Contains(one.parties, party) {
+					one.parties = append(one.parties, party)
+				}
+			}
+		}
+		truths[name] = one
 	}
 	var questions []*question
 	for _, q := range file.Questions {
@@ -96,6 +109,16 @@ func realQuestions(t *testing.T, set string) []*question {
 	return questions
 }
 
+// overlap is a question about the people whom parties share, by some of their dimensions.
+func overlap(parties, by []string, truth map[string]float64) *question {
+	split := map[string]bool{}
+	for _, dimension := range by {
+		party, _, _ := strings.Cut(dimension, ".")
+		split[party] = true
+	}
+	return &question{parties: parties, terms: []term{{1, strings.Join(parties, " "), float64(len(split)), ""}}, truth: truth}
+}
+
 func find(t *testing.T, questions []*question, name string) *question {
 	i := slices.IndexFunc(questions, func(q *question) bool { return q.Name == name })
 	if i < 0 {
@@ -106,6 +129,9 @@ func find(t *testing.T, questions []*question, name string) *question {
 
 // group returns the name that the truth file has for a cell.
 func (q *question) group(c client.Cell) string {
+	if len(q.Frequency) > 0 {
+		return c.Group["parties"]
+	}
 	values := make([]string, len(q.By))
 	for i, dimension := range q.By {
 		values[i] = c.Group[dimension]

@@ -330,7 +330,8 @@ func (x *SubmitRequest) GetQuery() *Signed {
 
 type SubmitResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	QueryId       string                 `protobuf:"bytes,1,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"` // hex
+	QueryId       string                 `protobuf:"bytes,1,opt,name=query_id,json=queryId,proto3" json:"query_id,omitempty"`   // hex
+	Stage         Stage                  `protobuf:"varint,2,opt,name=stage,proto3,enum=sotto.v1.Stage" json:"stage,omitempty"` // done or failed if the same signed query was submitted before and has ended
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -370,6 +371,13 @@ func (x *SubmitResponse) GetQueryId() string {
 		return x.QueryId
 	}
 	return ""
+}
+
+func (x *SubmitResponse) GetStage() Stage {
+	if x != nil {
+		return x.Stage
+	}
+	return Stage_STAGE_UNSPECIFIED
 }
 
 type WatchRequest struct {
@@ -921,6 +929,224 @@ func (*CancelResponse) Descriptor() ([]byte, []int) {
 	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{15}
 }
 
+type BudgetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Price         *Price                 `protobuf:"bytes,1,opt,name=price,proto3" json:"price,omitempty"` // how many such questions are left; absent for none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BudgetRequest) Reset() {
+	*x = BudgetRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BudgetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BudgetRequest) ProtoMessage() {}
+
+func (x *BudgetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BudgetRequest.ProtoReflect.Descriptor instead.
+func (*BudgetRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *BudgetRequest) GetPrice() *Price {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+// Price is what a question costs a person, in exact integers.
+type Price struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mechanism     string                 `protobuf:"bytes,1,opt,name=mechanism,proto3" json:"mechanism,omitempty"`
+	MicroEpsilon  int64                  `protobuf:"varint,2,opt,name=micro_epsilon,json=microEpsilon,proto3" json:"micro_epsilon,omitempty"` // ε in millionths
+	AttoDelta     int64                  `protobuf:"varint,3,opt,name=atto_delta,json=attoDelta,proto3" json:"atto_delta,omitempty"`          // δ of the mechanism in 10⁻¹⁸
+	Cells         int64                  `protobuf:"varint,4,opt,name=cells,proto3" json:"cells,omitempty"`                                   // numbers released
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Price) Reset() {
+	*x = Price{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Price) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Price) ProtoMessage() {}
+
+func (x *Price) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Price.ProtoReflect.Descriptor instead.
+func (*Price) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Price) GetMechanism() string {
+	if x != nil {
+		return x.Mechanism
+	}
+	return ""
+}
+
+func (x *Price) GetMicroEpsilon() int64 {
+	if x != nil {
+		return x.MicroEpsilon
+	}
+	return 0
+}
+
+func (x *Price) GetAttoDelta() int64 {
+	if x != nil {
+		return x.AttoDelta
+	}
+	return 0
+}
+
+func (x *Price) GetCells() int64 {
+	if x != nil {
+		return x.Cells
+	}
+	return 0
+}
+
+type BudgetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entries       []*BudgetEntry         `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BudgetResponse) Reset() {
+	*x = BudgetResponse{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BudgetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BudgetResponse) ProtoMessage() {}
+
+func (x *BudgetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BudgetResponse.ProtoReflect.Descriptor instead.
+func (*BudgetResponse) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *BudgetResponse) GetEntries() []*BudgetEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+// BudgetEntry is one party's answer.
+type BudgetEntry struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Party         string                 `protobuf:"bytes,1,opt,name=party,proto3" json:"party,omitempty"`
+	Budget        *Signed                `protobuf:"bytes,2,opt,name=budget,proto3" json:"budget,omitempty"`           // protocol.Budget; absent if the party could not be asked
+	Unavailable   string                 `protobuf:"bytes,3,opt,name=unavailable,proto3" json:"unavailable,omitempty"` // why not
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BudgetEntry) Reset() {
+	*x = BudgetEntry{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BudgetEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BudgetEntry) ProtoMessage() {}
+
+func (x *BudgetEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BudgetEntry.ProtoReflect.Descriptor instead.
+func (*BudgetEntry) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *BudgetEntry) GetParty() string {
+	if x != nil {
+		return x.Party
+	}
+	return ""
+}
+
+func (x *BudgetEntry) GetBudget() *Signed {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
+}
+
+func (x *BudgetEntry) GetUnavailable() string {
+	if x != nil {
+		return x.Unavailable
+	}
+	return ""
+}
+
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -929,7 +1155,7 @@ type DescribeRequest struct {
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[16]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1167,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[16]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1180,7 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{16}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{20}
 }
 
 type DescribeResponse struct {
@@ -966,7 +1192,7 @@ type DescribeResponse struct {
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[17]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1204,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[17]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1217,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{17}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DescribeResponse) GetDescriptor_() *Signed {
@@ -1001,17 +1227,114 @@ func (x *DescribeResponse) GetDescriptor_() *Signed {
 	return nil
 }
 
+type PartyBudgetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Analyst       string                 `protobuf:"bytes,1,opt,name=analyst,proto3" json:"analyst,omitempty"`
+	Price         *Price                 `protobuf:"bytes,2,opt,name=price,proto3" json:"price,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PartyBudgetRequest) Reset() {
+	*x = PartyBudgetRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartyBudgetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartyBudgetRequest) ProtoMessage() {}
+
+func (x *PartyBudgetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartyBudgetRequest.ProtoReflect.Descriptor instead.
+func (*PartyBudgetRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *PartyBudgetRequest) GetAnalyst() string {
+	if x != nil {
+		return x.Analyst
+	}
+	return ""
+}
+
+func (x *PartyBudgetRequest) GetPrice() *Price {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+type PartyBudgetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Budget        *Signed                `protobuf:"bytes,1,opt,name=budget,proto3" json:"budget,omitempty"` // protocol.Budget
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PartyBudgetResponse) Reset() {
+	*x = PartyBudgetResponse{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartyBudgetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartyBudgetResponse) ProtoMessage() {}
+
+func (x *PartyBudgetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartyBudgetResponse.ProtoReflect.Descriptor instead.
+func (*PartyBudgetResponse) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *PartyBudgetResponse) GetBudget() *Signed {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
+}
+
 type PrepareRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"` // 16 bytes
 	Query         *Signed                `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	LastRelease   *Signed                `protobuf:"bytes,3,opt,name=last_release,json=lastRelease,proto3" json:"last_release,omitempty"` // protocol.Release, the latest of this party that the coordinator has; it shows a ledger that is older
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PrepareRequest) Reset() {
 	*x = PrepareRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[18]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1346,7 @@ func (x *PrepareRequest) String() string {
 func (*PrepareRequest) ProtoMessage() {}
 
 func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[18]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1359,7 @@ func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{18}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PrepareRequest) GetSession() []byte {
@@ -1053,6 +1376,13 @@ func (x *PrepareRequest) GetQuery() *Signed {
 	return nil
 }
 
+func (x *PrepareRequest) GetLastRelease() *Signed {
+	if x != nil {
+		return x.LastRelease
+	}
+	return nil
+}
+
 type PrepareResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Commitment    *Signed                `protobuf:"bytes,1,opt,name=commitment,proto3" json:"commitment,omitempty"` // protocol.Commitment
@@ -1062,7 +1392,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[19]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1404,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[19]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1417,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{19}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PrepareResponse) GetCommitment() *Signed {
@@ -1107,7 +1437,7 @@ type OpenRequest struct {
 
 func (x *OpenRequest) Reset() {
 	*x = OpenRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[20]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1449,7 @@ func (x *OpenRequest) String() string {
 func (*OpenRequest) ProtoMessage() {}
 
 func (x *OpenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[20]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1462,7 @@ func (x *OpenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRequest.ProtoReflect.Descriptor instead.
 func (*OpenRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{20}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *OpenRequest) GetSession() []byte {
@@ -1158,7 +1488,7 @@ type OpenResponse struct {
 
 func (x *OpenResponse) Reset() {
 	*x = OpenResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[21]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1500,7 @@ func (x *OpenResponse) String() string {
 func (*OpenResponse) ProtoMessage() {}
 
 func (x *OpenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[21]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1513,7 @@ func (x *OpenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResponse.ProtoReflect.Descriptor instead.
 func (*OpenResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{21}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OpenResponse) GetOpening() *Opening {
@@ -1204,7 +1534,7 @@ type Opening struct {
 
 func (x *Opening) Reset() {
 	*x = Opening{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[22]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1216,7 +1546,7 @@ func (x *Opening) String() string {
 func (*Opening) ProtoMessage() {}
 
 func (x *Opening) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[22]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1229,7 +1559,7 @@ func (x *Opening) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Opening.ProtoReflect.Descriptor instead.
 func (*Opening) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{22}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Opening) GetShare() []byte {
@@ -1256,7 +1586,7 @@ type AgreeRequest struct {
 
 func (x *AgreeRequest) Reset() {
 	*x = AgreeRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[23]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1268,7 +1598,7 @@ func (x *AgreeRequest) String() string {
 func (*AgreeRequest) ProtoMessage() {}
 
 func (x *AgreeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[23]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1281,7 +1611,7 @@ func (x *AgreeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreeRequest.ProtoReflect.Descriptor instead.
 func (*AgreeRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{23}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *AgreeRequest) GetSession() []byte {
@@ -1307,7 +1637,7 @@ type AgreeResponse struct {
 
 func (x *AgreeResponse) Reset() {
 	*x = AgreeResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[24]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1319,7 +1649,7 @@ func (x *AgreeResponse) String() string {
 func (*AgreeResponse) ProtoMessage() {}
 
 func (x *AgreeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[24]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1332,7 +1662,7 @@ func (x *AgreeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreeResponse.ProtoReflect.Descriptor instead.
 func (*AgreeResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{24}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AgreeResponse) GetApproval() *Signed {
@@ -1357,7 +1687,7 @@ type ContributeRequest struct {
 
 func (x *ContributeRequest) Reset() {
 	*x = ContributeRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[25]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1699,7 @@ func (x *ContributeRequest) String() string {
 func (*ContributeRequest) ProtoMessage() {}
 
 func (x *ContributeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[25]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1712,7 @@ func (x *ContributeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContributeRequest.ProtoReflect.Descriptor instead.
 func (*ContributeRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{25}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ContributeRequest) GetMessage() isContributeRequest_Message {
@@ -1452,7 +1782,7 @@ type ContributeStart struct {
 
 func (x *ContributeStart) Reset() {
 	*x = ContributeStart{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[26]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1464,7 +1794,7 @@ func (x *ContributeStart) String() string {
 func (*ContributeStart) ProtoMessage() {}
 
 func (x *ContributeStart) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[26]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1477,7 +1807,7 @@ func (x *ContributeStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContributeStart.ProtoReflect.Descriptor instead.
 func (*ContributeStart) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{26}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ContributeStart) GetSession() []byte {
@@ -1501,7 +1831,7 @@ func (x *ContributeStart) GetApprovals() []*Signed {
 	return nil
 }
 
-// ContributeResponse is blocks (at the last hop one c1 per cell), then the hand-over.
+// ContributeResponse is blocks (at the last hop one c1 per result), then the hand-over.
 type ContributeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -1515,7 +1845,7 @@ type ContributeResponse struct {
 
 func (x *ContributeResponse) Reset() {
 	*x = ContributeResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[27]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1527,7 +1857,7 @@ func (x *ContributeResponse) String() string {
 func (*ContributeResponse) ProtoMessage() {}
 
 func (x *ContributeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[27]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1540,7 +1870,7 @@ func (x *ContributeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContributeResponse.ProtoReflect.Descriptor instead.
 func (*ContributeResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{27}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ContributeResponse) GetMessage() isContributeResponse_Message {
@@ -1584,7 +1914,7 @@ func (*ContributeResponse_Block) isContributeResponse_Message() {}
 
 func (*ContributeResponse_HandOver) isContributeResponse_Message() {}
 
-// ReleaseRequest is first a start, then the c1 of every cell, chain by chain.
+// ReleaseRequest is first a start, then the c1 of every result, chain by chain.
 type ReleaseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -1598,7 +1928,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[28]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1610,7 +1940,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[28]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1623,7 +1953,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{28}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReleaseRequest) GetMessage() isReleaseRequest_Message {
@@ -1677,7 +2007,7 @@ type ReleaseStart struct {
 
 func (x *ReleaseStart) Reset() {
 	*x = ReleaseStart{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[29]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1689,7 +2019,7 @@ func (x *ReleaseStart) String() string {
 func (*ReleaseStart) ProtoMessage() {}
 
 func (x *ReleaseStart) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[29]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1702,7 +2032,7 @@ func (x *ReleaseStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStart.ProtoReflect.Descriptor instead.
 func (*ReleaseStart) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{29}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ReleaseStart) GetSession() []byte {
@@ -1728,7 +2058,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[30]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1740,7 +2070,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[30]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1753,7 +2083,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{30}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ReleaseResponse) GetRelease() *SealedRelease {
@@ -1772,7 +2102,7 @@ type ForgetRequest struct {
 
 func (x *ForgetRequest) Reset() {
 	*x = ForgetRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[31]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +2114,7 @@ func (x *ForgetRequest) String() string {
 func (*ForgetRequest) ProtoMessage() {}
 
 func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[31]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +2127,7 @@ func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
 func (*ForgetRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{31}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ForgetRequest) GetSession() []byte {
@@ -1815,7 +2145,7 @@ type ForgetResponse struct {
 
 func (x *ForgetResponse) Reset() {
 	*x = ForgetResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[32]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1827,7 +2157,7 @@ func (x *ForgetResponse) String() string {
 func (*ForgetResponse) ProtoMessage() {}
 
 func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[32]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1840,7 +2170,7 @@ func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
 func (*ForgetResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{32}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{38}
 }
 
 var File_proto_sotto_v1_sotto_proto protoreflect.FileDescriptor
@@ -1861,9 +2191,10 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"descriptor\x12 \n" +
 	"\vunavailable\x18\x03 \x01(\tR\vunavailable\"7\n" +
 	"\rSubmitRequest\x12&\n" +
-	"\x05query\x18\x01 \x01(\v2\x10.sotto.v1.SignedR\x05query\"+\n" +
+	"\x05query\x18\x01 \x01(\v2\x10.sotto.v1.SignedR\x05query\"R\n" +
 	"\x0eSubmitResponse\x12\x19\n" +
-	"\bquery_id\x18\x01 \x01(\tR\aqueryId\")\n" +
+	"\bquery_id\x18\x01 \x01(\tR\aqueryId\x12%\n" +
+	"\x05stage\x18\x02 \x01(\x0e2\x0f.sotto.v1.StageR\x05stage\")\n" +
 	"\fWatchRequest\x12\x19\n" +
 	"\bquery_id\x18\x01 \x01(\tR\aqueryId\"r\n" +
 	"\bProgress\x12%\n" +
@@ -1898,15 +2229,35 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\"*\n" +
 	"\rCancelRequest\x12\x19\n" +
 	"\bquery_id\x18\x01 \x01(\tR\aqueryId\"\x10\n" +
-	"\x0eCancelResponse\"\x11\n" +
+	"\x0eCancelResponse\"6\n" +
+	"\rBudgetRequest\x12%\n" +
+	"\x05price\x18\x01 \x01(\v2\x0f.sotto.v1.PriceR\x05price\"\x7f\n" +
+	"\x05Price\x12\x1c\n" +
+	"\tmechanism\x18\x01 \x01(\tR\tmechanism\x12#\n" +
+	"\rmicro_epsilon\x18\x02 \x01(\x03R\fmicroEpsilon\x12\x1d\n" +
+	"\n" +
+	"atto_delta\x18\x03 \x01(\x03R\tattoDelta\x12\x14\n" +
+	"\x05cells\x18\x04 \x01(\x03R\x05cells\"A\n" +
+	"\x0eBudgetResponse\x12/\n" +
+	"\aentries\x18\x01 \x03(\v2\x15.sotto.v1.BudgetEntryR\aentries\"o\n" +
+	"\vBudgetEntry\x12\x14\n" +
+	"\x05party\x18\x01 \x01(\tR\x05party\x12(\n" +
+	"\x06budget\x18\x02 \x01(\v2\x10.sotto.v1.SignedR\x06budget\x12 \n" +
+	"\vunavailable\x18\x03 \x01(\tR\vunavailable\"\x11\n" +
 	"\x0fDescribeRequest\"D\n" +
 	"\x10DescribeResponse\x120\n" +
 	"\n" +
 	"descriptor\x18\x01 \x01(\v2\x10.sotto.v1.SignedR\n" +
-	"descriptor\"R\n" +
+	"descriptor\"U\n" +
+	"\x12PartyBudgetRequest\x12\x18\n" +
+	"\aanalyst\x18\x01 \x01(\tR\aanalyst\x12%\n" +
+	"\x05price\x18\x02 \x01(\v2\x0f.sotto.v1.PriceR\x05price\"?\n" +
+	"\x13PartyBudgetResponse\x12(\n" +
+	"\x06budget\x18\x01 \x01(\v2\x10.sotto.v1.SignedR\x06budget\"\x87\x01\n" +
 	"\x0ePrepareRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12&\n" +
-	"\x05query\x18\x02 \x01(\v2\x10.sotto.v1.SignedR\x05query\"C\n" +
+	"\x05query\x18\x02 \x01(\v2\x10.sotto.v1.SignedR\x05query\x123\n" +
+	"\flast_release\x18\x03 \x01(\v2\x10.sotto.v1.SignedR\vlastRelease\"C\n" +
 	"\x0fPrepareResponse\x120\n" +
 	"\n" +
 	"commitment\x18\x01 \x01(\v2\x10.sotto.v1.SignedR\n" +
@@ -1960,15 +2311,17 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\rSTAGE_RELEASE\x10\x05\x12\x0e\n" +
 	"\n" +
 	"STAGE_DONE\x10\x06\x12\x10\n" +
-	"\fSTAGE_FAILED\x10\a2\xbb\x02\n" +
+	"\fSTAGE_FAILED\x10\a2\xf8\x02\n" +
 	"\vCoordinator\x12>\n" +
 	"\aCatalog\x12\x18.sotto.v1.CatalogRequest\x1a\x19.sotto.v1.CatalogResponse\x12;\n" +
 	"\x06Submit\x12\x17.sotto.v1.SubmitRequest\x1a\x18.sotto.v1.SubmitResponse\x125\n" +
 	"\x05Watch\x12\x16.sotto.v1.WatchRequest\x1a\x12.sotto.v1.Progress0\x01\x12;\n" +
 	"\x06Result\x12\x17.sotto.v1.ResultRequest\x1a\x18.sotto.v1.ResultResponse\x12;\n" +
-	"\x06Cancel\x12\x17.sotto.v1.CancelRequest\x1a\x18.sotto.v1.CancelResponse2\xc7\x03\n" +
+	"\x06Cancel\x12\x17.sotto.v1.CancelRequest\x1a\x18.sotto.v1.CancelResponse\x12;\n" +
+	"\x06Budget\x12\x17.sotto.v1.BudgetRequest\x1a\x18.sotto.v1.BudgetResponse2\x8e\x04\n" +
 	"\x05Party\x12A\n" +
-	"\bDescribe\x12\x19.sotto.v1.DescribeRequest\x1a\x1a.sotto.v1.DescribeResponse\x12>\n" +
+	"\bDescribe\x12\x19.sotto.v1.DescribeRequest\x1a\x1a.sotto.v1.DescribeResponse\x12E\n" +
+	"\x06Budget\x12\x1c.sotto.v1.PartyBudgetRequest\x1a\x1d.sotto.v1.PartyBudgetResponse\x12>\n" +
 	"\aPrepare\x12\x18.sotto.v1.PrepareRequest\x1a\x19.sotto.v1.PrepareResponse\x125\n" +
 	"\x04Open\x12\x15.sotto.v1.OpenRequest\x1a\x16.sotto.v1.OpenResponse\x128\n" +
 	"\x05Agree\x12\x16.sotto.v1.AgreeRequest\x1a\x17.sotto.v1.AgreeResponse\x12K\n" +
@@ -1990,98 +2343,115 @@ func file_proto_sotto_v1_sotto_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_sotto_v1_sotto_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_sotto_v1_sotto_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_proto_sotto_v1_sotto_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_proto_sotto_v1_sotto_proto_goTypes = []any{
-	(Stage)(0),                 // 0: sotto.v1.Stage
-	(*Signed)(nil),             // 1: sotto.v1.Signed
-	(*CatalogRequest)(nil),     // 2: sotto.v1.CatalogRequest
-	(*CatalogResponse)(nil),    // 3: sotto.v1.CatalogResponse
-	(*CatalogEntry)(nil),       // 4: sotto.v1.CatalogEntry
-	(*SubmitRequest)(nil),      // 5: sotto.v1.SubmitRequest
-	(*SubmitResponse)(nil),     // 6: sotto.v1.SubmitResponse
-	(*WatchRequest)(nil),       // 7: sotto.v1.WatchRequest
-	(*Progress)(nil),           // 8: sotto.v1.Progress
-	(*Failure)(nil),            // 9: sotto.v1.Failure
-	(*ResultRequest)(nil),      // 10: sotto.v1.ResultRequest
-	(*ResultResponse)(nil),     // 11: sotto.v1.ResultResponse
-	(*SealedRelease)(nil),      // 12: sotto.v1.SealedRelease
-	(*StageTime)(nil),          // 13: sotto.v1.StageTime
-	(*HopBytes)(nil),           // 14: sotto.v1.HopBytes
-	(*CancelRequest)(nil),      // 15: sotto.v1.CancelRequest
-	(*CancelResponse)(nil),     // 16: sotto.v1.CancelResponse
-	(*DescribeRequest)(nil),    // 17: sotto.v1.DescribeRequest
-	(*DescribeResponse)(nil),   // 18: sotto.v1.DescribeResponse
-	(*PrepareRequest)(nil),     // 19: sotto.v1.PrepareRequest
-	(*PrepareResponse)(nil),    // 20: sotto.v1.PrepareResponse
-	(*OpenRequest)(nil),        // 21: sotto.v1.OpenRequest
-	(*OpenResponse)(nil),       // 22: sotto.v1.OpenResponse
-	(*Opening)(nil),            // 23: sotto.v1.Opening
-	(*AgreeRequest)(nil),       // 24: sotto.v1.AgreeRequest
-	(*AgreeResponse)(nil),      // 25: sotto.v1.AgreeResponse
-	(*ContributeRequest)(nil),  // 26: sotto.v1.ContributeRequest
-	(*ContributeStart)(nil),    // 27: sotto.v1.ContributeStart
-	(*ContributeResponse)(nil), // 28: sotto.v1.ContributeResponse
-	(*ReleaseRequest)(nil),     // 29: sotto.v1.ReleaseRequest
-	(*ReleaseStart)(nil),       // 30: sotto.v1.ReleaseStart
-	(*ReleaseResponse)(nil),    // 31: sotto.v1.ReleaseResponse
-	(*ForgetRequest)(nil),      // 32: sotto.v1.ForgetRequest
-	(*ForgetResponse)(nil),     // 33: sotto.v1.ForgetResponse
+	(Stage)(0),                  // 0: sotto.v1.Stage
+	(*Signed)(nil),              // 1: sotto.v1.Signed
+	(*CatalogRequest)(nil),      // 2: sotto.v1.CatalogRequest
+	(*CatalogResponse)(nil),     // 3: sotto.v1.CatalogResponse
+	(*CatalogEntry)(nil),        // 4: sotto.v1.CatalogEntry
+	(*SubmitRequest)(nil),       // 5: sotto.v1.SubmitRequest
+	(*SubmitResponse)(nil),      // 6: sotto.v1.SubmitResponse
+	(*WatchRequest)(nil),        // 7: sotto.v1.WatchRequest
+	(*Progress)(nil),            // 8: sotto.v1.Progress
+	(*Failure)(nil),             // 9: sotto.v1.Failure
+	(*ResultRequest)(nil),       // 10: sotto.v1.ResultRequest
+	(*ResultResponse)(nil),      // 11: sotto.v1.ResultResponse
+	(*SealedRelease)(nil),       // 12: sotto.v1.SealedRelease
+	(*StageTime)(nil),           // 13: sotto.v1.StageTime
+	(*HopBytes)(nil),            // 14: sotto.v1.HopBytes
+	(*CancelRequest)(nil),       // 15: sotto.v1.CancelRequest
+	(*CancelResponse)(nil),      // 16: sotto.v1.CancelResponse
+	(*BudgetRequest)(nil),       // 17: sotto.v1.BudgetRequest
+	(*Price)(nil),               // 18: sotto.v1.Price
+	(*BudgetResponse)(nil),      // 19: sotto.v1.BudgetResponse
+	(*BudgetEntry)(nil),         // 20: sotto.v1.BudgetEntry
+	(*DescribeRequest)(nil),     // 21: sotto.v1.DescribeRequest
+	(*DescribeResponse)(nil),    // 22: sotto.v1.DescribeResponse
+	(*PartyBudgetRequest)(nil),  // 23: sotto.v1.PartyBudgetRequest
+	(*PartyBudgetResponse)(nil), // 24: sotto.v1.PartyBudgetResponse
+	(*PrepareRequest)(nil),      // 25: sotto.v1.PrepareRequest
+	(*PrepareResponse)(nil),     // 26: sotto.v1.PrepareResponse
+	(*OpenRequest)(nil),         // 27: sotto.v1.OpenRequest
+	(*OpenResponse)(nil),        // 28: sotto.v1.OpenResponse
+	(*Opening)(nil),             // 29: sotto.v1.Opening
+	(*AgreeRequest)(nil),        // 30: sotto.v1.AgreeRequest
+	(*AgreeResponse)(nil),       // 31: sotto.v1.AgreeResponse
+	(*ContributeRequest)(nil),   // 32: sotto.v1.ContributeRequest
+	(*ContributeStart)(nil),     // 33: sotto.v1.ContributeStart
+	(*ContributeResponse)(nil),  // 34: sotto.v1.ContributeResponse
+	(*ReleaseRequest)(nil),      // 35: sotto.v1.ReleaseRequest
+	(*ReleaseStart)(nil),        // 36: sotto.v1.ReleaseStart
+	(*ReleaseResponse)(nil),     // 37: sotto.v1.ReleaseResponse
+	(*ForgetRequest)(nil),       // 38: sotto.v1.ForgetRequest
+	(*ForgetResponse)(nil),      // 39: sotto.v1.ForgetResponse
 }
 var file_proto_sotto_v1_sotto_proto_depIdxs = []int32{
 	4,  // 0: sotto.v1.CatalogResponse.entries:type_name -> sotto.v1.CatalogEntry
 	1,  // 1: sotto.v1.CatalogEntry.descriptor:type_name -> sotto.v1.Signed
 	1,  // 2: sotto.v1.SubmitRequest.query:type_name -> sotto.v1.Signed
-	0,  // 3: sotto.v1.Progress.stage:type_name -> sotto.v1.Stage
-	9,  // 4: sotto.v1.Progress.failure:type_name -> sotto.v1.Failure
-	12, // 5: sotto.v1.ResultResponse.releases:type_name -> sotto.v1.SealedRelease
-	1,  // 6: sotto.v1.ResultResponse.hand_overs:type_name -> sotto.v1.Signed
-	13, // 7: sotto.v1.ResultResponse.stages:type_name -> sotto.v1.StageTime
-	14, // 8: sotto.v1.ResultResponse.hops:type_name -> sotto.v1.HopBytes
-	1,  // 9: sotto.v1.SealedRelease.release:type_name -> sotto.v1.Signed
-	0,  // 10: sotto.v1.StageTime.stage:type_name -> sotto.v1.Stage
-	1,  // 11: sotto.v1.DescribeResponse.descriptor:type_name -> sotto.v1.Signed
-	1,  // 12: sotto.v1.PrepareRequest.query:type_name -> sotto.v1.Signed
-	1,  // 13: sotto.v1.PrepareResponse.commitment:type_name -> sotto.v1.Signed
-	1,  // 14: sotto.v1.OpenRequest.commitments:type_name -> sotto.v1.Signed
-	23, // 15: sotto.v1.OpenResponse.opening:type_name -> sotto.v1.Opening
-	23, // 16: sotto.v1.AgreeRequest.openings:type_name -> sotto.v1.Opening
-	1,  // 17: sotto.v1.AgreeResponse.approval:type_name -> sotto.v1.Signed
-	27, // 18: sotto.v1.ContributeRequest.start:type_name -> sotto.v1.ContributeStart
-	1,  // 19: sotto.v1.ContributeRequest.hand_over:type_name -> sotto.v1.Signed
-	1,  // 20: sotto.v1.ContributeStart.approvals:type_name -> sotto.v1.Signed
-	1,  // 21: sotto.v1.ContributeResponse.hand_over:type_name -> sotto.v1.Signed
-	30, // 22: sotto.v1.ReleaseRequest.start:type_name -> sotto.v1.ReleaseStart
-	1,  // 23: sotto.v1.ReleaseStart.hand_overs:type_name -> sotto.v1.Signed
-	12, // 24: sotto.v1.ReleaseResponse.release:type_name -> sotto.v1.SealedRelease
-	2,  // 25: sotto.v1.Coordinator.Catalog:input_type -> sotto.v1.CatalogRequest
-	5,  // 26: sotto.v1.Coordinator.Submit:input_type -> sotto.v1.SubmitRequest
-	7,  // 27: sotto.v1.Coordinator.Watch:input_type -> sotto.v1.WatchRequest
-	10, // 28: sotto.v1.Coordinator.Result:input_type -> sotto.v1.ResultRequest
-	15, // 29: sotto.v1.Coordinator.Cancel:input_type -> sotto.v1.CancelRequest
-	17, // 30: sotto.v1.Party.Describe:input_type -> sotto.v1.DescribeRequest
-	19, // 31: sotto.v1.Party.Prepare:input_type -> sotto.v1.PrepareRequest
-	21, // 32: sotto.v1.Party.Open:input_type -> sotto.v1.OpenRequest
-	24, // 33: sotto.v1.Party.Agree:input_type -> sotto.v1.AgreeRequest
-	26, // 34: sotto.v1.Party.Contribute:input_type -> sotto.v1.ContributeRequest
-	29, // 35: sotto.v1.Party.Release:input_type -> sotto.v1.ReleaseRequest
-	32, // 36: sotto.v1.Party.Forget:input_type -> sotto.v1.ForgetRequest
-	3,  // 37: sotto.v1.Coordinator.Catalog:output_type -> sotto.v1.CatalogResponse
-	6,  // 38: sotto.v1.Coordinator.Submit:output_type -> sotto.v1.SubmitResponse
-	8,  // 39: sotto.v1.Coordinator.Watch:output_type -> sotto.v1.Progress
-	11, // 40: sotto.v1.Coordinator.Result:output_type -> sotto.v1.ResultResponse
-	16, // 41: sotto.v1.Coordinator.Cancel:output_type -> sotto.v1.CancelResponse
-	18, // 42: sotto.v1.Party.Describe:output_type -> sotto.v1.DescribeResponse
-	20, // 43: sotto.v1.Party.Prepare:output_type -> sotto.v1.PrepareResponse
-	22, // 44: sotto.v1.Party.Open:output_type -> sotto.v1.OpenResponse
-	25, // 45: sotto.v1.Party.Agree:output_type -> sotto.v1.AgreeResponse
-	28, // 46: sotto.v1.Party.Contribute:output_type -> sotto.v1.ContributeResponse
-	31, // 47: sotto.v1.Party.Release:output_type -> sotto.v1.ReleaseResponse
-	33, // 48: sotto.v1.Party.Forget:output_type -> sotto.v1.ForgetResponse
-	37, // [37:49] is the sub-list for method output_type
-	25, // [25:37] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	0,  // 3: sotto.v1.SubmitResponse.stage:type_name -> sotto.v1.Stage
+	0,  // 4: sotto.v1.Progress.stage:type_name -> sotto.v1.Stage
+	9,  // 5: sotto.v1.Progress.failure:type_name -> sotto.v1.Failure
+	12, // 6: sotto.v1.ResultResponse.releases:type_name -> sotto.v1.SealedRelease
+	1,  // 7: sotto.v1.ResultResponse.hand_overs:type_name -> sotto.v1.Signed
+	13, // 8: sotto.v1.ResultResponse.stages:type_name -> sotto.v1.StageTime
+	14, // 9: sotto.v1.ResultResponse.hops:type_name -> sotto.v1.HopBytes
+	1,  // 10: sotto.v1.SealedRelease.release:type_name -> sotto.v1.Signed
+	0,  // 11: sotto.v1.StageTime.stage:type_name -> sotto.v1.Stage
+	18, // 12: sotto.v1.BudgetRequest.price:type_name -> sotto.v1.Price
+	20, // 13: sotto.v1.BudgetResponse.entries:type_name -> sotto.v1.BudgetEntry
+	1,  // 14: sotto.v1.BudgetEntry.budget:type_name -> sotto.v1.Signed
+	1,  // 15: sotto.v1.DescribeResponse.descriptor:type_name -> sotto.v1.Signed
+	18, // 16: sotto.v1.PartyBudgetRequest.price:type_name -> sotto.v1.Price
+	1,  // 17: sotto.v1.PartyBudgetResponse.budget:type_name -> sotto.v1.Signed
+	1,  // 18: sotto.v1.PrepareRequest.query:type_name -> sotto.v1.Signed
+	1,  // 19: sotto.v1.PrepareRequest.last_release:type_name -> sotto.v1.Signed
+	1,  // 20: sotto.v1.PrepareResponse.commitment:type_name -> sotto.v1.Signed
+	1,  // 21: sotto.v1.OpenRequest.commitments:type_name -> sotto.v1.Signed
+	29, // 22: sotto.v1.OpenResponse.opening:type_name -> sotto.v1.Opening
+	29, // 23: sotto.v1.AgreeRequest.openings:type_name -> sotto.v1.Opening
+	1,  // 24: sotto.v1.AgreeResponse.approval:type_name -> sotto.v1.Signed
+	33, // 25: sotto.v1.ContributeRequest.start:type_name -> sotto.v1.ContributeStart
+	1,  // 26: sotto.v1.ContributeRequest.hand_over:type_name -> sotto.v1.Signed
+	1,  // 27: sotto.v1.ContributeStart.approvals:type_name -> sotto.v1.Signed
+	1,  // 28: sotto.v1.ContributeResponse.hand_over:type_name -> sotto.v1.Signed
+	36, // 29: sotto.v1.ReleaseRequest.start:type_name -> sotto.v1.ReleaseStart
+	1,  // 30: sotto.v1.ReleaseStart.hand_overs:type_name -> sotto.v1.Signed
+	12, // 31: sotto.v1.ReleaseResponse.release:type_name -> sotto.v1.SealedRelease
+	2,  // 32: sotto.v1.Coordinator.Catalog:input_type -> sotto.v1.CatalogRequest
+	5,  // 33: sotto.v1.Coordinator.Submit:input_type -> sotto.v1.SubmitRequest
+	7,  // 34: sotto.v1.Coordinator.Watch:input_type -> sotto.v1.WatchRequest
+	10, // 35: sotto.v1.Coordinator.Result:input_type -> sotto.v1.ResultRequest
+	15, // 36: sotto.v1.Coordinator.Cancel:input_type -> sotto.v1.CancelRequest
+	17, // 37: sotto.v1.Coordinator.Budget:input_type -> sotto.v1.BudgetRequest
+	21, // 38: sotto.v1.Party.Describe:input_type -> sotto.v1.DescribeRequest
+	23, // 39: sotto.v1.Party.Budget:input_type -> sotto.v1.PartyBudgetRequest
+	25, // 40: sotto.v1.Party.Prepare:input_type -> sotto.v1.PrepareRequest
+	27, // 41: sotto.v1.Party.Open:input_type -> sotto.v1.OpenRequest
+	30, // 42: sotto.v1.Party.Agree:input_type -> sotto.v1.AgreeRequest
+	32, // 43: sotto.v1.Party.Contribute:input_type -> sotto.v1.ContributeRequest
+	35, // 44: sotto.v1.Party.Release:input_type -> sotto.v1.ReleaseRequest
+	38, // 45: sotto.v1.Party.Forget:input_type -> sotto.v1.ForgetRequest
+	3,  // 46: sotto.v1.Coordinator.Catalog:output_type -> sotto.v1.CatalogResponse
+	6,  // 47: sotto.v1.Coordinator.Submit:output_type -> sotto.v1.SubmitResponse
+	8,  // 48: sotto.v1.Coordinator.Watch:output_type -> sotto.v1.Progress
+	11, // 49: sotto.v1.Coordinator.Result:output_type -> sotto.v1.ResultResponse
+	16, // 50: sotto.v1.Coordinator.Cancel:output_type -> sotto.v1.CancelResponse
+	19, // 51: sotto.v1.Coordinator.Budget:output_type -> sotto.v1.BudgetResponse
+	22, // 52: sotto.v1.Party.Describe:output_type -> sotto.v1.DescribeResponse
+	24, // 53: sotto.v1.Party.Budget:output_type -> sotto.v1.PartyBudgetResponse
+	26, // 54: sotto.v1.Party.Prepare:output_type -> sotto.v1.PrepareResponse
+	28, // 55: sotto.v1.Party.Open:output_type -> sotto.v1.OpenResponse
+	31, // 56: sotto.v1.Party.Agree:output_type -> sotto.v1.AgreeResponse
+	34, // 57: sotto.v1.Party.Contribute:output_type -> sotto.v1.ContributeResponse
+	37, // 58: sotto.v1.Party.Release:output_type -> sotto.v1.ReleaseResponse
+	39, // 59: sotto.v1.Party.Forget:output_type -> sotto.v1.ForgetResponse
+	46, // [46:60] is the sub-list for method output_type
+	32, // [32:46] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_proto_sotto_v1_sotto_proto_init() }
@@ -2089,16 +2459,16 @@ func file_proto_sotto_v1_sotto_proto_init() {
 	if File_proto_sotto_v1_sotto_proto != nil {
 		return
 	}
-	file_proto_sotto_v1_sotto_proto_msgTypes[25].OneofWrappers = []any{
+	file_proto_sotto_v1_sotto_proto_msgTypes[31].OneofWrappers = []any{
 		(*ContributeRequest_Start)(nil),
 		(*ContributeRequest_Block)(nil),
 		(*ContributeRequest_HandOver)(nil),
 	}
-	file_proto_sotto_v1_sotto_proto_msgTypes[27].OneofWrappers = []any{
+	file_proto_sotto_v1_sotto_proto_msgTypes[33].OneofWrappers = []any{
 		(*ContributeResponse_Block)(nil),
 		(*ContributeResponse_HandOver)(nil),
 	}
-	file_proto_sotto_v1_sotto_proto_msgTypes[28].OneofWrappers = []any{
+	file_proto_sotto_v1_sotto_proto_msgTypes[34].OneofWrappers = []any{
 		(*ReleaseRequest_Start)(nil),
 		(*ReleaseRequest_C1)(nil),
 	}
@@ -2108,7 +2478,7 @@ func file_proto_sotto_v1_sotto_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_sotto_v1_sotto_proto_rawDesc), len(file_proto_sotto_v1_sotto_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   33,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

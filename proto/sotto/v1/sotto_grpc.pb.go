@@ -28,6 +28,7 @@ const (
 	Coordinator_Watch_FullMethodName   = "/sotto.v1.Coordinator/Watch"
 	Coordinator_Result_FullMethodName  = "/sotto.v1.Coordinator/Result"
 	Coordinator_Cancel_FullMethodName  = "/sotto.v1.Coordinator/Cancel"
+	Coordinator_Budget_FullMethodName  = "/sotto.v1.Coordinator/Budget"
 )
 
 // CoordinatorClient is the client API for Coordinator service.
@@ -38,7 +39,8 @@ const (
 type CoordinatorClient interface {
 	// Catalog returns what every party declares: segments, dimensions, bounds. Parties sign their entries.
 	Catalog(ctx context.Context, in *CatalogRequest, opts ...grpc.CallOption) (*CatalogResponse, error)
-	// Submit hands in a signed query. Submitting the same query again returns the same identifier and starts nothing new.
+	// Submit hands in a signed query. Submitting the same query again, expired or not, returns the same identifier and starts
+	// nothing new: no party takes part, nothing is charged, and Result has the bytes that were stored.
 	Submit(ctx context.Context, in *SubmitRequest, opts ...grpc.CallOption) (*SubmitResponse, error)
 	// Watch streams a query's progress until it is done, failed or cancelled; it starts with the present state.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Progress], error)
@@ -46,6 +48,8 @@ type CoordinatorClient interface {
 	Result(ctx context.Context, in *ResultRequest, opts ...grpc.CallOption) (*ResultResponse, error)
 	// Cancel stops a query; parties that have released nothing charge nothing.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
+	// Budget returns what every party lets the calling analyst see of its budget. Parties sign their entries.
+	Budget(ctx context.Context, in *BudgetRequest, opts ...grpc.CallOption) (*BudgetResponse, error)
 }
 
 type coordinatorClient struct {
@@ -115,6 +119,16 @@ func (c *coordinatorClient) Cancel(ctx context.Context, in *CancelRequest, opts 
 	return out, nil
 }
 
+func (c *coordinatorClient) Budget(ctx context.Context, in *BudgetRequest, opts ...grpc.CallOption) (*BudgetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BudgetResponse)
+	err := c.cc.Invoke(ctx, Coordinator_Budget_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CoordinatorServer is the server API for Coordinator service.
 // All implementations must embed UnimplementedCoordinatorServer
 // for forward compatibility.
@@ -123,7 +137,8 @@ func (c *coordinatorClient) Cancel(ctx context.Context, in *CancelRequest, opts 
 type CoordinatorServer interface {
 	// Catalog returns what every party declares: segments, dimensions, bounds. Parties sign their entries.
 	Catalog(context.Context, *CatalogRequest) (*CatalogResponse, error)
-	// Submit hands in a signed query. Submitting the same query again returns the same identifier and starts nothing new.
+	// Submit hands in a signed query. Submitting the same query again, expired or not, returns the same identifier and starts
+	// nothing new: no party takes part, nothing is charged, and Result has the bytes that were stored.
 	Submit(context.Context, *SubmitRequest) (*SubmitResponse, error)
 	// Watch streams a query's progress until it is done, failed or cancelled; it starts with the present state.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[Progress]) error
@@ -131,6 +146,8 @@ type CoordinatorServer interface {
 	Result(context.Context, *ResultRequest) (*ResultResponse, error)
 	// Cancel stops a query; parties that have released nothing charge nothing.
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
+	// Budget returns what every party lets the calling analyst see of its budget. Parties sign their entries.
+	Budget(context.Context, *BudgetRequest) (*BudgetResponse, error)
 	mustEmbedUnimplementedCoordinatorServer()
 }
 
@@ -155,6 +172,9 @@ func (UnimplementedCoordinatorServer) Result(context.Context, *ResultRequest) (*
 }
 func (UnimplementedCoordinatorServer) Cancel(context.Context, *CancelRequest) (*CancelResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Cancel not implemented")
+}
+func (UnimplementedCoordinatorServer) Budget(context.Context, *BudgetRequest) (*BudgetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Budget not implemented")
 }
 func (UnimplementedCoordinatorServer) mustEmbedUnimplementedCoordinatorServer() {}
 func (UnimplementedCoordinatorServer) testEmbeddedByValue()                     {}
@@ -260,6 +280,24 @@ func _Coordinator_Cancel_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Coordinator_Budget_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BudgetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServer).Budget(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Coordinator_Budget_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServer).Budget(ctx, req.(*BudgetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Coordinator_ServiceDesc is the grpc.ServiceDesc for Coordinator service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -283,6 +321,10 @@ var Coordinator_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Cancel",
 			Handler:    _Coordinator_Cancel_Handler,
 		},
+		{
+			MethodName: "Budget",
+			Handler:    _Coordinator_Budget_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -296,6 +338,7 @@ var Coordinator_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	Party_Describe_FullMethodName   = "/sotto.v1.Party/Describe"
+	Party_Budget_FullMethodName     = "/sotto.v1.Party/Budget"
 	Party_Prepare_FullMethodName    = "/sotto.v1.Party/Prepare"
 	Party_Open_FullMethodName       = "/sotto.v1.Party/Open"
 	Party_Agree_FullMethodName      = "/sotto.v1.Party/Agree"
@@ -313,6 +356,9 @@ const (
 type PartyClient interface {
 	// Describe returns what the party declares.
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
+	// Budget returns what the party lets an analyst see of its budget. That it is this analyst who asks is the coordinator's
+	// word: it knows all questions and their prices anyway.
+	Budget(ctx context.Context, in *PartyBudgetRequest, opts ...grpc.CallOption) (*PartyBudgetResponse, error)
 	// Prepare checks a query, reserves budget durably and commits to a key share. Repeated, it returns the same bytes.
 	Prepare(ctx context.Context, in *PrepareRequest, opts ...grpc.CallOption) (*PrepareResponse, error)
 	// Open reveals the key share, once all key-holders have committed to theirs.
@@ -339,6 +385,16 @@ func (c *partyClient) Describe(ctx context.Context, in *DescribeRequest, opts ..
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DescribeResponse)
 	err := c.cc.Invoke(ctx, Party_Describe_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *partyClient) Budget(ctx context.Context, in *PartyBudgetRequest, opts ...grpc.CallOption) (*PartyBudgetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PartyBudgetResponse)
+	err := c.cc.Invoke(ctx, Party_Budget_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -420,6 +476,9 @@ func (c *partyClient) Forget(ctx context.Context, in *ForgetRequest, opts ...grp
 type PartyServer interface {
 	// Describe returns what the party declares.
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
+	// Budget returns what the party lets an analyst see of its budget. That it is this analyst who asks is the coordinator's
+	// word: it knows all questions and their prices anyway.
+	Budget(context.Context, *PartyBudgetRequest) (*PartyBudgetResponse, error)
 	// Prepare checks a query, reserves budget durably and commits to a key share. Repeated, it returns the same bytes.
 	Prepare(context.Context, *PrepareRequest) (*PrepareResponse, error)
 	// Open reveals the key share, once all key-holders have committed to theirs.
@@ -444,6 +503,9 @@ type UnimplementedPartyServer struct{}
 
 func (UnimplementedPartyServer) Describe(context.Context, *DescribeRequest) (*DescribeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Describe not implemented")
+}
+func (UnimplementedPartyServer) Budget(context.Context, *PartyBudgetRequest) (*PartyBudgetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Budget not implemented")
 }
 func (UnimplementedPartyServer) Prepare(context.Context, *PrepareRequest) (*PrepareResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Prepare not implemented")
@@ -498,6 +560,24 @@ func _Party_Describe_Handler(srv interface{}, ctx context.Context, dec func(inte
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PartyServer).Describe(ctx, req.(*DescribeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Party_Budget_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PartyBudgetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PartyServer).Budget(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Party_Budget_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PartyServer).Budget(ctx, req.(*PartyBudgetRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -598,6 +678,10 @@ var Party_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Describe",
 			Handler:    _Party_Describe_Handler,
+		},
+		{
+			MethodName: "Budget",
+			Handler:    _Party_Budget_Handler,
 		},
 		{
 			MethodName: "Prepare",

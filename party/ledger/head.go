@@ -1,0 +1,170 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/sotto-dev/sotto/internal/canon"
+	"github.com/sotto-dev/sotto/internal/sqlite"
+)
+
+const (
+	headDomain = "sotto/v1/ledger-head"
+	// slotDistance is how far the two places of a head file are apart: no disk writes more than this in one piece, so a
+	// power cut while one is written leaves the other.
+	slotDistance = 4096
+)
+
+var errNoHead = errors.New("the file that says what the ledger must hold is missing")
+
+func headPath(path string) string { return path + "-head" }
+
+// headFile is the file beside a ledger that holds the head of what the ledger has said is durable: SQLite takes a
+// write-ahead log that has lost its end for a shorter one. It holds two heads, of which the one with more rows counts, and
+// is locked by the process that writes the ledger, until that ends. An empty file says nothing about the ledger.
+type headFile struct {
+	file *os.File
+	head Head
+	slot int64 // of head
+}
+
+func createHeadFile(path string) error {
+	f, err := os.OpenFile(headPath(path), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	h := headFile{file: f}
+	err = errors.Join(h.write(Head{}), f.Close())
+	if err == nil {
+		err = sqlite.SyncFolder(filepath.Dir(path))
+	}
+	if err != nil {
+		err = errors.Join(err, os.Remove(headPath(path)))
+	}
+	return err
+}
+
+// openHeadFile opens and locks the head file of a ledger.
+func openHeadFile(path string) (*headFile, error) {
+	if _, err := os.Stat(path); err != nil { // the ledger itself is the more important one to miss
+		return nil, err
+	}
+	f, err := os.OpenFile(headPath(path), os.O_RDWR, 0)
+	if err != nil {
+		return nil, missing(err)
+	}
+	h := &headFile{file: f}
+	if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		err = errors.New("another process has it open; only one at a time may write")
+	}
+	if err == nil {
+		err = h.read()
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return h, nil
+}
+
+// readHeadFile returns the head that the head file of a ledger holds.
+func readHeadFile(path string) (Head, error) {
+	if _, err := os.Stat(path); err != nil {
+		return Head{}, err
+	}
+	f, err := os.Open(headPath(path))
+	if err != nil {
+		return Head{}, missing(err)
+	}
+	h := headFile{file: f}
+	err = errors.Join(h.read(), f.Close())
+	return h.head, err
+}
+
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", errNoHead, err)
+	}
+	return err
+}
+
+func (h *headFile) read() error {
+	found, empty := false, true
+	for slot := range int64(2) {
+		content := make([]byte, len(encodeHead(Head{})))
+		n, err := h.file.ReadAt(content, slot*slotDistance)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		empty = empty && n == 0
+		head, err := decodeHead(content)
+		if err == nil && (!found || head.Rows > h.head.Rows) {
+			h.head, h.slot, found = head, slot, true
+		}
+	}
+	if !found && !empty {
+		return fmt.Errorf("%s is damaged", h.file.Name())
+	}
+	return nil
+}
+
+// write makes head durable in the place of the older one.
+func (h *headFile) write(head Head) error {
+	slot := 1 - h.slot
+	if _, err := h.file.WriteAt(encodeHead(head), slot*slotDistance); err != nil {
+		return err
+	}
+	if err := h.file.Sync(); err != nil {
+		return err
+	}
+	h.head, h.slot = head, slot
+	return nil
+}
+
+func (h *headFile) close() error { return h.file.Close() }
+
+func encodeHead(h Head) []byte {
+	sum := canon.Hash(headDomain, h)
+	return append(canon.Encode(headDomain, h), sum[:]...)
+}
+
+func decodeHead(encoded []byte) (h Head, err error) {
+	if err = canon.Decode(headDomain, encoded[:len(encoded)-32], &h); err == nil && !bytes.Equal(encodeHead(h), encoded) {
+		err = errors.New("the sum does not match")
+	}
+	return h, err
+}
+
+// identities tells whether the names of a ledger's files still mean the files that are open.
+type identities []os.FileInfo
+
+func identify(path string) (identities, error) {
+	var found identities
+	for _, name := range []string{path, sqlite.WAL(path), headPath(path)} {
+		info, err := os.Stat(name)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, info)
+	}
+	return found, nil
+}
+
+// check fails if a file was removed or replaced since: what is written then goes to one that nobody will find again.
+func (then identities) check(path string) error {
+	now, err := identify(path)
+	if err != nil {
+		return err
+	}
+	for i := range now {
+		if !os.SameFile(now[i], then[i]) {
+			return fmt.Errorf("%s was replaced by another file", now[i].Name())
+		}
+	}
+	return nil
+}
