@@ -29,7 +29,7 @@ type Explanation struct {
 
 	Chains  []Product `json:"chains"`
 	Bytes   uint64    `json:"bytes"`   // of encrypted blocks between nodes
-	Seconds float64   `json:"seconds"` // expected, on nodes with two cores of a common server each, see [Explanation]
+	Seconds float64   `json:"seconds"` // expected, on nodes with two cores of a common server each
 
 	Budgets []Charge `json:"budgets"`
 	Earlier bool     `json:"earlier"` // the same was asked of the same data before: its answer is free
@@ -248,14 +248,14 @@ func productOf(plan *query.Plan, chain *query.Chain) Product {
 	return p
 }
 
-// What a block of 2^13 slots with two primes costs on one core, in seconds, as the benchmarks measure it: encrypting, the
-// product with a plaintext, and everything else that is done to a block that travels. Other parameters cost in proportion
-// to their size.
+// What is done to one polynomial of a ciphertext of 2^13 slots with two primes costs on one core, in seconds, as the
+// benchmarks measure it: encrypting, multiplying by a plaintext, and all that is done to one that travels; and encoding a
+// plaintext. Other parameters cost in proportion to their size.
 const (
-	encryptSeconds = 0.9e-3
+	encryptSeconds = 0.3e-3
+	productSeconds = 0.04e-3
+	travelSeconds  = 0.3e-3
 	encodeSeconds  = 0.3e-3
-	productSeconds = 0.1e-3
-	travelSeconds  = 0.6e-3
 	fixedSeconds   = 0.1 // signatures, keys, round trips
 )
 
@@ -266,21 +266,22 @@ func seconds(plan *query.Plan) float64 {
 	total := fixedSeconds
 	for i := range plan.Chains {
 		chain := &plan.Chains[i]
-		blocks := float64(plan.Blocks(chain))
+		blocks, polys := float64(plan.Blocks(chain)), float64(1+chain.Lanes)
 		slowest := 0.
 		for j, hop := range chain.Hops {
-			work := blocks * float64(hop.In+hop.Out) * travelSeconds
+			in, out, groups := blocks*polys*float64(hop.In), blocks*polys*float64(hop.Out), blocks*float64(hop.Groups)
+			work := in * travelSeconds
 			switch j {
 			case 0:
-				work += blocks * float64(hop.Out) * encryptSeconds
+				work += out * (encryptSeconds + travelSeconds)
 			case len(chain.Hops) - 1:
-				work = blocks * (float64(hop.In)*travelSeconds + float64(hop.Groups)*encodeSeconds + float64(hop.Out)*productSeconds)
+				work += groups*encodeSeconds + out*productSeconds + float64(chain.Ciphertexts)*polys*encryptSeconds
 			default:
-				work += blocks * (float64(hop.Groups)*encodeSeconds + float64(hop.Out)*(productSeconds+encryptSeconds))
+				work += groups*encodeSeconds + out*(productSeconds+encryptSeconds+travelSeconds)
 			}
 			slowest = max(slowest, work)
 		}
-		total += slowest*scale/2 + float64(chain.Results)*encryptSeconds*scale
+		total += slowest * scale / 2
 	}
 	return total
 }

@@ -5,6 +5,8 @@ package party
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,23 +79,29 @@ type Options struct {
 	Trace func(point string)
 }
 
-// CheckMember tells whether name and key are those of a party of the agreement.
-func CheckMember(a *agreement.Agreement, name string, key *identity.Key) error {
-	member, ok := a.Party(name)
+// Check tells whether name and key are those of a party of the agreement, and whether the party's file fits it.
+func Check(a *agreement.Agreement, c *config.Party, key *identity.Key) error {
+	member, ok := a.Party(c.Name)
 	if !ok {
-		return fault.New(fault.NotMember, "%q is not a party of the agreement of %q", name, a.Collaboration).
+		return fault.New(fault.NotMember, "%q is not a party of the agreement of %q", c.Name, a.Collaboration).
 			WithHint("name in the party's file must be the name in the agreement")
 	}
 	if member.Key != key.Public() {
-		return fault.New(fault.NotMember, "the agreement pins another key for %s than %s", name, key.Public()).
+		return fault.New(fault.NotMember, "the agreement pins another key for %s than %s", c.Name, key.Public()).
 			WithHint("put this node's key into the agreement, or use the identity that is in it")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Limits.Organisations)) {
+		if !slices.ContainsFunc(a.Analysts, func(a agreement.Analyst) bool { return a.Budget() == name }) {
+			return fault.New(fault.Invalid, "limits: organisation %q has no analyst in the agreement", name).
+				WithHint("an analyst without an organisation is one of its own, under the analyst's name")
+		}
 	}
 	return nil
 }
 
 // New returns a node. Its name and key must be those of a party of the agreement.
 func New(o Options) (*Node, error) {
-	if err := CheckMember(o.Agreement, o.Config.Name, o.Key); err != nil {
+	if err := Check(o.Agreement, o.Config, o.Key); err != nil {
 		return nil, err
 	}
 	if o.Now == nil {

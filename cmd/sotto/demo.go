@@ -23,7 +23,7 @@ type demoCommand struct {
 
 func (d *demoCommand) Help() string {
 	return `Makes customer files of three companies, starts a coordinator and three party nodes as processes of their own on loopback, as a
-deployment does, asks three questions through the SDK, and prints the answers beside the truth, which only the maker of the data
+deployment does, asks four questions through the SDK, and prints the answers beside the truth, which only the maker of the data
 knows. Stops everything that it started, also when interrupted.`
 }
 

@@ -64,7 +64,11 @@ func printExplanation(w io.Writer, e *client.Explanation) error {
 	if figure(least) != figure(most) {
 		within = fmt.Sprintf("± %s to %s", figure(least), figure(most))
 	}
-	fmt.Fprintf(w, "expected   %s %s at 95 %% in each of %d cells, at most (± %s without noise)\n", within, unit, len(e.Cells), figure(e.HashingOnly))
+	where := ""
+	if len(e.Cells) > 1 {
+		where = fmt.Sprintf(" in each of %d cells", len(e.Cells))
+	}
+	fmt.Fprintf(w, "expected   %s %s at 95 %%%s, at most (± %s without noise)\n", within, unit, where, figure(e.HashingOnly))
 	if e.Assumed > 0 {
 		fmt.Fprintf(w, "           if %s people are in a cell; twice as many halve it\n", figure(e.Assumed))
 	}

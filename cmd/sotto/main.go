@@ -17,7 +17,7 @@ import (
 )
 
 type commands struct {
-	Demo demoCommand `cmd:"" help:"Run a whole collaboration of three made-up companies on this machine and ask it three questions."`
+	Demo demoCommand `cmd:"" help:"Run a whole collaboration of three made-up companies on this machine and ask it four questions."`
 	Lab  labCommand  `cmd:"" help:"Run a whole collaboration on this machine from one file and ask its questions."`
 
 	Keys        keysCommand        `cmd:"" help:"Make or show a node's identity."`

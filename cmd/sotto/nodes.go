@@ -94,7 +94,7 @@ func (p *partyCommand) Run(ctx context.Context, c console) error {
 	}
 	o := party.Options{Agreement: a, Config: declared, Key: key}
 	// What can be refused is refused before customers are loaded, which takes minutes where there are many.
-	if err := party.CheckMember(a, declared.Name, key); err != nil {
+	if err := party.Check(a, declared, key); err != nil {
 		return err
 	}
 	if err := p.checkLedger(); err != nil {

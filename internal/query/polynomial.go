@@ -140,10 +140,8 @@ func (p *expansion) atom(e *Expr) formula {
 	s := p.party(name)
 	at := slices.Index(p.parties, name)
 	absent := e.Holds(nobody)
-	onlyMember := true
-	e.leaves(func(l *Expr) { onlyMember = onlyMember && l.Op == Member })
-	if onlyMember { // all customers are alike
-		present := e.Holds(func(*Expr) bool { return true })
+	e, present := e.amongCustomers()
+	if e == nil { // all customers are alike
 		return func(state []int) bool {
 			if state[at] == 0 {
 				return absent
@@ -163,6 +161,40 @@ func (p *expansion) atom(e *Expr) formula {
 		}
 		return (state[at]-1)>>bit&1 == 1
 	}
+}
+
+// amongCustomers returns what is left of an expression about one party for those who are its customers; nil, and whether it
+// holds, if that is the same for all of them.
+func (e *Expr) amongCustomers() (rest *Expr, holds bool) {
+	switch e.Op {
+	case Member:
+		return nil, true
+	case Not:
+		rest, holds = e.Args[0].amongCustomers()
+		if rest == nil {
+			return nil, !holds
+		}
+		return not(rest), false
+	case And, Or:
+		out := &Expr{Op: e.Op}
+		for _, a := range e.Args {
+			rest, holds := a.amongCustomers()
+			switch {
+			case rest != nil:
+				out.Args = append(out.Args, rest)
+			case holds == (e.Op == Or): // decides for the whole
+				return nil, holds
+			}
+		}
+		switch len(out.Args) {
+		case 0:
+			return nil, e.Op == And
+		case 1:
+			return out.Args[0], false
+		}
+		return out, false
+	}
+	return e, false
 }
 
 // evaluate returns the formula's value at every combination of states, the last party's state varying fastest.

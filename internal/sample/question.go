@@ -14,8 +14,8 @@ type Question struct {
 // Key names a cell: the values of its group, in the order of the question's By, joined by " | "; "" without a group-by.
 func Key(values ...string) string { return strings.Join(values, " | ") }
 
-// Questions returns three questions: the overlap of two companies by age band, that of all three, and a cross-tab of
-// a dimension of one company with a dimension of another.
+// Questions returns four questions: the overlap of two companies by age band, that of all three, a cross-tab of a
+// dimension of one company with a dimension of another, and the reach of two companies together.
 func (w *World) Questions() []Question {
 	questions := []struct {
 		Question
@@ -48,6 +48,14 @@ func (w *World) Questions() []Question {
 				Epsilon: 2,
 			},
 			func(p Person) bool { return p.Member("bank") && p.Member("airline") },
+		},
+		{
+			Question{
+				Name:    "whom a campaign of grocer and airline reaches, each person once",
+				Count:   `grocer.consent || airline.consent`,
+				Epsilon: 1,
+			},
+			func(p Person) bool { return p.Has("grocer", "consent") || p.Has("airline", "consent") },
 		},
 	}
 	out := make([]Question, len(questions))

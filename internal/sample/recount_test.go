@@ -169,8 +169,8 @@ func TestTruthIsWhatTheFilesSay(t *testing.T) {
 	}
 	missing := map[string]facts{"bank": absent("bank"), "grocer": absent("grocer"), "airline": absent("airline")}
 	questions := world.Questions()
-	if len(questions) != 3 {
-		t.Fatalf("%d questions, want 3", len(questions))
+	if len(questions) != 4 {
+		t.Fatalf("%d questions, want 4", len(questions))
 	}
 	for _, q := range questions {
 		ast, issues := env.Compile(q.Count)
