@@ -28,7 +28,7 @@ func Load(path string, into any) error {
 }
 
 // Decode reads one YAML document from r into the struct that into points to, by its yaml tags. Keys without a field,
-// repeated keys, values of another type, empty items of lists, a second document, an empty file and more than [MaxSize]
+// repeated keys, values of another type, empty items of lists, keys without a value, a second document, an empty file and more than [MaxSize]
 // bytes are errors.
 // Errors begin with name, the file's name, and say the line wherever YAML knows it.
 func Decode(name string, r io.Reader, into any) error {
@@ -55,13 +55,19 @@ func Decode(name string, r io.Reader, into any) error {
 	return checkItems(name, content)
 }
 
-// checkItems refuses empty items of lists, which the YAML library leaves out without a word.
+// checkItems refuses empty items of lists and keys without a value, which the YAML library leaves out without a word: a limit
+// whose number was forgotten must not stand for no limit.
 func checkItems(name string, content []byte) error {
 	var find func(n *yaml.Node) error
 	find = func(n *yaml.Node) error {
-		for _, child := range n.Content {
-			if n.Kind == yaml.SequenceNode && child.ShortTag() == "!!null" {
-				return fmt.Errorf("%s:%d: an empty item in a list", name, child.Line)
+		for i, child := range n.Content {
+			if child.ShortTag() == "!!null" {
+				switch {
+				case n.Kind == yaml.SequenceNode:
+					return fmt.Errorf("%s:%d: an empty item in a list", name, child.Line)
+				case n.Kind == yaml.MappingNode && i%2 == 1:
+					return fmt.Errorf("%s:%d: key %q has no value; leave it out to mean none", name, child.Line, n.Content[i-1].Value)
+				}
 			}
 			if err := find(child); err != nil {
 				return err

@@ -57,6 +57,7 @@ func TestErrors(t *testing.T) {
 		"name: \"a\n":                           "f.yaml:",
 		"codes:\n- a\n-\n":                      "f.yaml:3: an empty item in a list",
 		"codes: [a, ~]\n":                       "f.yaml:1: an empty item in a list",
+		"codes:\n":                              "f.yaml:1: key \"codes\" has no value",
 		"- a\n- b\n":                            "f.yaml:1: cannot unmarshal !!seq into strictyaml.city",
 		"just words":                            "f.yaml:1: cannot unmarshal !!str",
 		"\x00":                                  "f.yaml: control characters are not allowed",
