@@ -3,6 +3,7 @@ package client
 import (
 	"math"
 	"strconv"
+	"sync"
 
 	"github.com/sotto-dev/sotto/dp"
 	"github.com/sotto-dev/sotto/internal/fault"
@@ -57,8 +58,9 @@ func group(q *query.Query, cell int) map[string]string {
 // cells makes the cells of the answer of what was released.
 func cells(plan *query.Plan, released []int64) ([]Cell, error) {
 	out := make([]Cell, plan.Query.Cells())
+	known := &widths{known: map[width]float64{}}
 	for i := range out {
-		c := linearCell(plan, []int{i}, released[i])
+		c := linearCell(plan, known, []int{i}, released[i])
 		if plan.Query.Measure == query.Mean {
 			count := len(out) + i
 			c = meanCell(plan, released[i], released[count], plan.Error([]int{i}, released[i]), plan.Error([]int{count}, released[count]))
@@ -74,7 +76,7 @@ func cells(plan *query.Plan, released []int64) ([]Cell, error) {
 }
 
 // linearCell is the sum of some released numbers: people, or an amount in steps.
-func linearCell(plan *query.Plan, numbers []int, value int64) Cell {
+func linearCell(plan *query.Plan, known *widths, numbers []int, value int64) Cell {
 	unit := 1.
 	if plan.Query.Measure == query.Sum {
 		unit = plan.Query.Amount.Step
@@ -84,10 +86,42 @@ func linearCell(plan *query.Plan, numbers []int, value int64) Cell {
 	return Cell{
 		Value: centre, Std: e.TotalStd() * unit, Released: []int64{value},
 		interval: func(confidence float64) (low, high float64, err error) {
-			width, err := e.HalfWidth(confidence)
+			width, err := known.half(e, confidence)
 			return centre - width*unit, centre + width*unit, err
 		},
 	}
+}
+
+// widths remembers the half widths of an answer's intervals: cells that differ little in their errors share one. Safe for
+// concurrent use.
+type widths struct {
+	mu    sync.Mutex // guards known
+	known map[width]float64
+}
+
+type width struct {
+	err        dp.Error
+	confidence float64
+}
+
+// half returns the half width of an interval. The standard deviation of collisions is rounded up, by a thousandth at most, and
+// the bias, which adds to any width, is left out until the end.
+func (w *widths) half(e dp.Error, confidence float64) (float64, error) {
+	bias := e.Bias
+	e.Bias = 0
+	mantissa, exponent := math.Frexp(e.Std)
+	e.Std = math.Ldexp(math.Ceil(mantissa*2048)/2048, exponent)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	half, ok := w.known[width{e, confidence}]
+	if !ok {
+		var err error
+		if half, err = e.HalfWidth(confidence); err != nil {
+			return 0, err
+		}
+		w.known[width{e, confidence}] = half
+	}
+	return half + bias, nil
 }
 
 // meanCell is the ratio of two released numbers. The sum is of amounts less the middle of the bounds; the count is times

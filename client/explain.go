@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/sotto-dev/sotto/dp"
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/query"
@@ -117,8 +118,11 @@ func (c *Client) priceFor(body *query.Query, within float64) (*query.Plan, error
 		if err != nil {
 			return nil, 0, err
 		}
-		widest, err := widest(plan)
-		return plan, widest, err
+		widths, err := expected(plan)
+		if err != nil {
+			return nil, 0, err
+		}
+		return plan, slices.Max(widths), nil
 	}
 	best, width, err := at(most)
 	if err != nil {
@@ -154,32 +158,23 @@ func assumed(plan *query.Plan) float64 {
 	return max(1, float64(most)/10/float64(plan.Query.Cells()))
 }
 
-// expected returns the largest half width of a cell's 95 % interval, in units.
-func expected(plan *query.Plan, cell int) (float64, error) {
-	width, err := plan.LargestError([]int{cell}).HalfWidth(0.95)
-	if err != nil {
-		return 0, fault.New(fault.Internal, "compute the interval").Wrap(err)
-	}
-	switch plan.Query.Measure {
-	case query.Sum:
-		width *= plan.Query.Amount.Step
-	case query.Mean: // at worst the mean is at a bound, where the count's error weighs as much as the sum's
-		width *= math.Sqrt2 * plan.Query.Amount.Step / assumed(plan)
-	}
-	return width, nil
-}
-
-// widest returns the largest of all cells.
-func widest(plan *query.Plan) (float64, error) {
-	var most float64
-	for cell := range plan.Query.Cells() {
-		width, err := expected(plan, cell)
-		if err != nil {
-			return 0, err
+// expected returns, by cell, the largest half width of its 95 % interval, in units.
+func expected(plan *query.Plan) ([]float64, error) {
+	out := make([]float64, plan.Query.Cells())
+	known := map[dp.Error]float64{} // most cells have the same
+	for cell := range out {
+		e := plan.LargestError([]int{cell})
+		width, ok := known[e]
+		if !ok {
+			var err error
+			if width, err = e.HalfWidth(0.95); err != nil {
+				return nil, fault.New(fault.Internal, "compute the interval").Wrap(err)
+			}
+			known[e] = width
 		}
-		most = max(most, width)
+		out[cell] = width * unit(plan)
 	}
-	return most, nil
+	return out, nil
 }
 
 // hashingOnly returns the half width of the least exact cell's 95 % interval if there were no noise.
@@ -192,11 +187,12 @@ func hashingOnly(plan *query.Plan) float64 {
 	return most * unit(plan)
 }
 
+// unit returns what the error of a released number is multiplied by in the answer.
 func unit(plan *query.Plan) float64 {
 	switch plan.Query.Measure {
 	case query.Sum:
 		return plan.Query.Amount.Step
-	case query.Mean:
+	case query.Mean: // at worst the mean is at a bound, where the count's error weighs as much as the sum's
 		return math.Sqrt2 * plan.Query.Amount.Step / assumed(plan)
 	}
 	return 1
@@ -212,11 +208,11 @@ func explain(plan *query.Plan) (*Explanation, error) {
 	if q.Measure == query.Mean {
 		e.Assumed = assumed(plan)
 	}
-	for cell := range q.Cells() {
-		within, err := expected(plan, cell)
-		if err != nil {
-			return nil, err
-		}
+	widths, err := expected(plan)
+	if err != nil {
+		return nil, err
+	}
+	for cell, within := range widths {
 		e.Cells = append(e.Cells, Expected{group(q, cell), within})
 	}
 	for i := range plan.Chains {

@@ -62,12 +62,13 @@ func (a *Answer) table(sizes, keep []int, values []float64) (Table, error) {
 		}
 		members[at] = append(members[at], cell)
 	}
+	known := &widths{known: map[width]float64{}}
 	for at, value := range values {
 		var sum int64
 		for _, cell := range members[at] {
 			sum += a.Cells[cell].Released[0]
 		}
-		raw := linearCell(a.plan, members[at], sum)
+		raw := linearCell(a.plan, known, members[at], sum)
 		c := Cell{Value: value, Std: raw.Std, Released: raw.Released, Group: map[string]string{}}
 		c.interval = func(confidence float64) (low, high float64, err error) {
 			if low, high, err = raw.interval(confidence); err == nil {

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -26,48 +27,30 @@ func (p *Plan) signed(c *Chain) bool {
 // the groups together: its error is that of whole vectors, whichever cells it is in.
 func (p *Plan) error(cells []int, sum float64) dp.Error {
 	e := dp.Error{Noise: p.Noise, Draws: p.Draws() * len(cells)}
-	within := make([]bool, p.Cells)
+	factors := map[int]float64{} // by chain
 	for _, cell := range cells {
-		within[cell] = true
-	}
-	factors := make([]float64, len(p.Chains)) // by which a chain's count is multiplied, 0 if it has no part
-	parts := 0
-	for i := range p.Chains {
-		for _, targets := range p.Chains[i].Into {
-			for _, t := range targets {
-				if within[t.Cell] {
-					factors[i] = max(factors[i], math.Abs(float64(t.Coefficient))*float64(p.Chains[i].Scale))
-				}
-			}
-		}
-		if factors[i] > 0 {
-			parts++
+		for _, part := range p.parts[cell] {
+			factors[part.chain] = max(factors[part.chain], part.factor)
 		}
 	}
 	var variance float64
-	for i, factor := range factors {
-		c := &p.Chains[i]
-		if factor == 0 || len(c.Hops) == 1 {
+	for _, i := range slices.Sorted(maps.Keys(factors)) { // in one order, for sums of floats depend on it
+		c, factor := &p.Chains[i], factors[i]
+		if len(c.Hops) == 1 {
 			continue // a count without vectors has no collisions
 		}
 		smallest, _ := p.bounds(c)
 		overlap := float64(smallest)
 		lost := overlap // people whose amounts clipping may take away from
-		if parts == 1 {
+		if len(factors) == 1 {
 			overlap = min(overlap, sum/factor)
 			if !p.signed(c) { // else what is lost of some may be hidden in a sum near 0
 				lost = overlap
 			}
 		}
-		sizes := make([]float64, len(c.Hops))
-		var bias float64
-		for j, h := range c.Hops {
-			sizes[j] = float64(p.Query.Participants[p.Query.participant(h.Party)].CustomersUpTo)
-			bias += layout.ClipBias(sizes[j]/float64(p.Need.Slots), p.Clip)
-		}
-		std := factor * layout.StandardError(sizes, overlap, p.LogSlots)
+		std := factor * layout.StandardError(p.collisions[i].sizes, overlap, p.LogSlots)
 		variance += std * std
-		e.Bias += factor * bias * lost
+		e.Bias += factor * p.collisions[i].bias * lost
 	}
 	e.Std = math.Sqrt(variance)
 	return e

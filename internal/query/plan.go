@@ -28,6 +28,21 @@ type Plan struct {
 	Noise      dp.Noise // what every key-holder that draws adds to each cell
 	Need       params.Need
 	Params     params.Set
+
+	parts      [][]part     // by cell: the chains that are added up in it
+	collisions []collisions // by chain
+}
+
+// collisions are what a chain's errors by hashing follow from.
+type collisions struct {
+	sizes []float64 // bounds on its parties' customers
+	bias  float64   // share of the answer that clipping loses at most, 0 in a chain of one hop
+}
+
+// part is a chain in a cell, and the magnitude by which its count is multiplied there.
+type part struct {
+	chain  int
+	factor float64
 }
 
 // Chain is one product of one vector per hop, summed over all slots. A chain of one hop is a party's own count, which
@@ -44,8 +59,12 @@ type Chain struct {
 	Into        [][]Target // by result: the cells that it is added to
 }
 
-// MaxLanes bounds the lanes of a ciphertext, and with it the size of keys.
-const MaxLanes = 16
+// MaxLanes bounds the lanes of a ciphertext, maxKeyBytes the length of all key-holders' public shares together, which
+// travel in one message.
+const (
+	MaxLanes    = 16
+	maxKeyBytes = 8 << 20
+)
 
 // Target is a cell that a chain's result is added to, times a coefficient.
 type Target struct {
@@ -140,9 +159,17 @@ func (p *Plan) add(local map[string]*Expr, amounts bool, split map[string]bool, 
 // what enters the later hops travels, so the most finely divided party goes last. Ties keep the order of the agreement.
 func (c *Chain) order() {
 	slices.SortStableFunc(c.Hops, func(a, b Hop) int { return a.Groups - b.Groups })
-	c.Results, c.Lanes = c.Hops[0].Groups, 1
+	c.Results = 1
+	for _, h := range c.Hops {
+		c.Results *= h.Groups
+	}
+}
+
+// fill puts the first hop's groups into at most that many lanes, and counts the ciphertexts between hops.
+func (c *Chain) fill(lanes int) {
+	c.Lanes = 1
 	if len(c.Hops) > 1 {
-		c.Lanes = min(c.Hops[0].Groups, MaxLanes)
+		c.Lanes = min(c.Hops[0].Groups, lanes)
 	}
 	out := (c.Hops[0].Groups + c.Lanes - 1) / c.Lanes
 	c.Hops[0].Out = out
@@ -151,7 +178,6 @@ func (c *Chain) order() {
 		h.In = out
 		out *= h.Groups
 		h.Out = out
-		c.Results *= h.Groups
 	}
 	c.Ciphertexts = out
 }
@@ -232,15 +258,19 @@ func (p *Plan) size() error {
 	}
 	answer := float64(p.Draws()) * float64(p.Noise.Tail())
 	coefficients := make([]uint64, p.Cells)
+	p.parts = make([][]part, p.Cells)
 	for i := range p.Chains {
 		c := &p.Chains[i]
 		p.Need.Products = max(p.Need.Products, len(c.Hops)-1)
+		p.collisions = append(p.collisions, p.collide(c))
 		// |Σ_slots Π a_i| ≤ c^(N−1)·Σ_slots |a_j| for every j, and the last is at most the number of j's customers.
 		smallest, _ := p.bounds(c)
 		answer += float64(c.weight()) * float64(c.Scale) * math.Pow(float64(p.Clip), float64(len(c.Hops)-1)) * float64(smallest)
 		for _, targets := range c.Into {
 			for _, t := range targets {
-				coefficients[t.Cell] += uint64(max(t.Coefficient, -t.Coefficient))
+				magnitude := uint64(max(t.Coefficient, -t.Coefficient))
+				coefficients[t.Cell] += magnitude
+				p.parts[t.Cell] = append(p.parts[t.Cell], part{i, float64(magnitude) * float64(c.Scale)})
 			}
 		}
 	}
@@ -256,7 +286,22 @@ func (p *Plan) size() error {
 	if p.Params, err = params.Choose(p.Need); err != nil {
 		return fault.New(fault.Size, "plan: %v", err)
 	}
+	lanes := max(1, min(MaxLanes, maxKeyBytes/len(p.KeyHolders)/int(p.Params.PolyBytes())))
+	for i := range p.Chains {
+		p.Chains[i].fill(lanes)
+	}
 	return nil
+}
+
+func (p *Plan) collide(c *Chain) (out collisions) {
+	for _, h := range c.Hops {
+		size := float64(p.Query.Participants[p.Query.participant(h.Party)].CustomersUpTo)
+		out.sizes = append(out.sizes, size)
+		if len(c.Hops) > 1 {
+			out.bias += layout.ClipBias(size/float64(p.Need.Slots), p.Clip)
+		}
+	}
+	return out
 }
 
 // sizeVectors chooses slots and clip by the largest party of all chains that have vectors.
