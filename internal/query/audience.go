@@ -61,7 +61,7 @@ func ParseParts(text string) ([]*Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.Kind() != ast.ListKind {
+	if e.Kind() != ast.ListKind || e.AsList().Size() == 0 {
 		return nil, w.fail(e, "expected a list of audiences, such as [a.member, b.member]")
 	}
 	var parts []*Expr

@@ -23,7 +23,8 @@ func describe(p *query.Plan) string {
 	return what
 }
 
-// describeChain writes the hops as party:groups(in,out), $ for amounts, then the blocks per vector, then where the results go
+// describeChain writes the hops as party:groups(in,out), $ for amounts, then the blocks per
+// vector, and the lanes where there are several, then where the results go
 // with which coefficient: that of the first result, and of the last if there are more.
 func describeChain(c *query.Chain, blocks int) string {
 	var parts []string
@@ -36,6 +37,9 @@ func describeChain(c *query.Chain, blocks int) string {
 	}
 	if blocks > 0 {
 		parts = append(parts, fmt.Sprintf("blocks=%d", blocks))
+	}
+	if c.Lanes != 1 || c.Ciphertexts != c.Results {
+		parts = append(parts, fmt.Sprintf("lanes=%d ciphertexts=%d", c.Lanes, c.Ciphertexts))
 	}
 	if c.Scale != 1 {
 		parts = append(parts, fmt.Sprintf("scale=%d", c.Scale))

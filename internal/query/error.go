@@ -27,10 +27,17 @@ func (p *Plan) signed(c *Chain) bool {
 // the groups together: its error is that of whole vectors, whichever cells it is in.
 func (p *Plan) error(cells []int, sum float64) dp.Error {
 	e := dp.Error{Noise: p.Noise, Draws: p.Draws() * len(cells)}
-	factors := map[int]float64{} // by chain
+	type result struct{ chain, result int }
+	added := map[result]float64{} // a result can be in several of the cells
 	for _, cell := range cells {
 		for _, part := range p.parts[cell] {
-			factors[part.chain] = max(factors[part.chain], part.factor)
+			added[result{part.chain, part.result}] += part.factor
+		}
+	}
+	factors := map[int]float64{} // by chain: its results have different people
+	for r, factor := range added {
+		if factor != 0 {
+			factors[r.chain] = max(factors[r.chain], math.Abs(factor))
 		}
 	}
 	var variance float64

@@ -39,10 +39,10 @@ type collisions struct {
 	bias  float64   // share of the answer that clipping loses at most, 0 in a chain of one hop
 }
 
-// part is a chain in a cell, and the magnitude by which its count is multiplied there.
+// part is a result of a chain in a cell, and what a person in it counts there.
 type part struct {
-	chain  int
-	factor float64
+	chain, result int
+	factor        float64
 }
 
 // Chain is one product of one vector per hop, summed over all slots. A chain of one hop is a party's own count, which
@@ -108,6 +108,9 @@ func NewPlan(q *Query) (*Plan, error) {
 
 // checkChains tells whether every participant matters, and what there is to do is within bounds.
 func (p *Plan) checkChains() error {
+	if len(p.Query.Participants) == 0 {
+		return fault.New(fault.Invalid, "the question is about nobody")
+	}
 	if len(p.Query.Participants) < 2 {
 		return fault.New(fault.Unsupported, "the question is about %s alone; it needs at least two parties", p.Query.Participants[0].Party).
 			WithHint("join it with another party's customers, such as && other.member")
@@ -266,11 +269,10 @@ func (p *Plan) size() error {
 		// |Σ_slots Π a_i| ≤ c^(N−1)·Σ_slots |a_j| for every j, and the last is at most the number of j's customers.
 		smallest, _ := p.bounds(c)
 		answer += float64(c.weight()) * float64(c.Scale) * math.Pow(float64(p.Clip), float64(len(c.Hops)-1)) * float64(smallest)
-		for _, targets := range c.Into {
+		for result, targets := range c.Into {
 			for _, t := range targets {
-				magnitude := uint64(max(t.Coefficient, -t.Coefficient))
-				coefficients[t.Cell] += magnitude
-				p.parts[t.Cell] = append(p.parts[t.Cell], part{i, float64(magnitude) * float64(c.Scale)})
+				coefficients[t.Cell] += uint64(max(t.Coefficient, -t.Coefficient))
+				p.parts[t.Cell] = append(p.parts[t.Cell], part{i, result, float64(t.Coefficient) * float64(c.Scale)})
 			}
 		}
 	}
