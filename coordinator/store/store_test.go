@@ -182,13 +182,13 @@ func TestOpenRefusals(t *testing.T) {
 	must(t, os.WriteFile(path, good, 0o600))
 	db, err := sql.Open("sqlite", "file:"+url.PathEscape(path))
 	must(t, err)
-	_, err = db.Exec("PRAGMA user_version = 2")
+	_, err = db.Exec("PRAGMA user_version = 3")
 	must(t, err)
 	must(t, db.Close())
 	later, err := os.ReadFile(path)
 	must(t, err)
-	refuse("a later format", later, "it has format 2, this program reads 1")
-	refuse("a later format, again", later, "it has format 2")
+	refuse("a later format", later, "it has format 3, this program reads 2")
+	refuse("a later format, again", later, "it has format 3")
 
 	if _, err := store.Open(t.TempDir()); err == nil {
 		t.Error("a folder was opened as a store")
@@ -214,5 +214,38 @@ func TestAnyFileName(t *testing.T) {
 		if entries, err := os.ReadDir("."); err != nil || len(entries) != 1 || entries[0].Name() != name {
 			t.Errorf("%q: the folder has %v (%v)", name, entries, err)
 		}
+	}
+}
+
+// Guards what shows a party that its ledger is an older copy: of its releases the one with the longest ledger is kept,
+// whatever order they come in, for each party by itself, over a restart.
+func TestLastRelease(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	s, err := store.Open(path)
+	must(t, err)
+	release := func(text string) *sottov1.Signed { return &sottov1.Signed{Body: []byte(text), Signature: []byte("s")} }
+	check := func(party, want string) {
+		t.Helper()
+		got, err := s.LastRelease(t.Context(), party)
+		must(t, err)
+		if string(got.GetBody()) != want {
+			t.Errorf("%s: %q, want %q", party, got.GetBody(), want)
+		}
+	}
+	check("bank", "")
+	must(t, s.Released("bank", 4, release("fourth")))
+	must(t, s.Released("bank", 2, release("second")))
+	must(t, s.Released("shop", 1, release("first")))
+	check("bank", "fourth")
+	must(t, s.Released("bank", 6, release("sixth")))
+	must(t, s.Close())
+	s, err = store.Open(path)
+	must(t, err)
+	check("bank", "sixth")
+	check("shop", "first")
+	check("gym", "")
+	must(t, s.Close())
+	if err := s.Released("bank", 8, release("eighth")); err == nil {
+		t.Error("a closed store keeps releases")
 	}
 }

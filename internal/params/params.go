@@ -79,9 +79,9 @@ func Choose(need Need) (Set, error) {
 		}
 		break // a larger t only needs a larger Q
 	}
-	return Set{}, fmt.Errorf("choose parameters: no row of the table carries an answer of up to %d bits through %d products of vectors of 2^%d slots; "+
+	return Set{}, fmt.Errorf("choose parameters: no row of the table carries an answer of up to %d bits through %d products of vectors of %d slots; "+
 		"ask with fewer parties, smaller bounds on customers or a larger epsilon",
-		bits.Len64(need.Largest), need.Products, bits.Len64(need.Slots)-1)
+		bits.Len64(need.Largest), need.Products, need.Slots)
 }
 
 // N returns the ring degree, the number of slots per block.

@@ -2,6 +2,7 @@ package params
 
 import (
 	"errors"
+	"math"
 	"math/big"
 	"strings"
 	"testing"
@@ -44,18 +45,22 @@ func TestTableIsAsGenerated(t *testing.T) {
 	}
 }
 
-// needs draws questions across the range of what can be asked.
+// needs draws questions across the range of what can be asked; without products there are no vectors.
 func needs(t *rapid.T) Need {
-	return Need{
-		Products:    rapid.IntRange(1, 4).Draw(t, "products"),
-		Slots:       uint64(1) << rapid.IntRange(20, 26).Draw(t, "log slots"),
+	need := Need{
+		Products:    rapid.IntRange(0, 4).Draw(t, "products"),
 		Largest:     rapid.Uint64Range(1, 1<<21).Draw(t, "largest"),
 		KeyHolders:  rapid.IntRange(2, 8).Draw(t, "key-holders"),
 		Coefficient: rapid.Uint64Range(1, 16).Draw(t, "coefficient"),
 	}
+	if need.Products > 0 {
+		need.Slots = uint64(1) << rapid.IntRange(20, 26).Draw(t, "log slots")
+	}
+	return need
 }
 
-// Whatever is chosen carries the answer and the bound; a need that is larger in any respect never gets less room.
+// Whatever is chosen carries the answer and the bound; a need that is larger in any respect never gets less room, nor a bound
+// that is lower.
 func TestChosenRowHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		need := needs(t)
@@ -66,7 +71,49 @@ func TestChosenRowHolds(t *testing.T) {
 		if s.T/2 <= need.Largest || !s.fits(need) {
 			t.Fatalf("row %+v does not carry %+v", s, need)
 		}
+		more := need
+		switch rapid.IntRange(0, 4).Draw(t, "more of") {
+		case 0:
+			if more.Products++; more.Slots == 0 {
+				more.Slots = 1 << 20
+			}
+		case 1:
+			more.Slots *= 2
+		case 2:
+			more.Largest *= 2
+		case 3:
+			more.KeyHolders++
+		case 4:
+			more.Coefficient *= 3
+		}
+		if s.NoiseBound(more).Cmp(s.NoiseBound(need)) < 0 || s.RemainderBound(more).Cmp(s.RemainderBound(need)) < 0 {
+			t.Fatalf("the bound of %+v is below that of %+v", more, need)
+		}
+		if larger, err := Choose(more); err == nil && larger.Modulus().Cmp(s.Modulus()) < 0 {
+			t.Fatalf("%+v gets less room than %+v", more, need)
+		}
 	})
+}
+
+// What is no question of this engine is refused: products of no vectors, vectors without a product, nobody to hold keys.
+func TestNeedsThatMakeNoSense(t *testing.T) {
+	good := Need{Products: 1, Slots: 1 << 20, Largest: 5, KeyHolders: 3, Coefficient: 1}
+	for name, change := range map[string]func(*Need){
+		"products below 0": func(n *Need) { n.Products = -1 },
+		"no slots":         func(n *Need) { n.Slots = 0 },
+		"no products":      func(n *Need) { n.Products = 0 },
+		"one key-holder":   func(n *Need) { n.KeyHolders = 1 },
+		"no coefficient":   func(n *Need) { n.Coefficient = 0 },
+	} {
+		need := good
+		change(&need)
+		if s, err := Choose(need); err == nil {
+			t.Errorf("%s: chose %+v", name, s)
+		}
+	}
+	if _, err := Choose(good); err != nil {
+		t.Error(err)
+	}
 }
 
 // Two to five parties with a million customers each fit the table; what does not fit is refused in words.
@@ -92,6 +139,35 @@ func TestNoiseBoundGolden(t *testing.T) {
 	}
 }
 
+// Without products nothing stretches the noise of a fresh encryption: 9.5·3.2·√(1 + 4·2^13·3/3)·8 = 44024.574, times Σ|coef|.
+// The first row has room for it, and twice as many key-holders' flooding.
+func TestNoiseBoundWithoutProducts(t *testing.T) {
+	need := Need{Largest: 1000, KeyHolders: 3, Coefficient: 1}
+	s, err := Choose(need)
+	if err != nil || s.LogN != 13 || len(s.Q) != 2 || s.T != plaintextModuli[0] {
+		t.Fatalf("chose %+v, %v", s, err)
+	}
+	for _, coefficient := range []uint64{1, 7} {
+		need.Coefficient = coefficient
+		if b, _ := s.NoiseBound(need).Float64(); math.Abs(b-44024.574*float64(coefficient)) > 0.01 {
+			t.Errorf("coefficient %d: B is %v", coefficient, b)
+		}
+	}
+	need.Largest = 1 << 50
+	if _, err := Choose(need); err == nil || strings.Contains(err.Error(), "2^-1") {
+		t.Errorf("an answer of 50 bits: error is %v", err)
+	}
+}
+
+// A polynomial's residues are packed to the bit length of their primes: two of 50 bits, 2^13 of each.
+func TestPolyBytes(t *testing.T) {
+	for i, want := range map[int]uint64{0: 2 * 50 * 8192 / 8, 3: 3 * 45 * 8192 / 8, 9: 5 * 50 * 16384 / 8} {
+		if got := rows[i].PolyBytes(); got != want {
+			t.Errorf("row %d: %d bytes, want %d", i, got, want)
+		}
+	}
+}
+
 // Any answer in range comes back through encoding and decoding, under any noise within the bound, and noise beyond it
 // is reported rather than decoded to a wrong number.
 func TestDecode(t *testing.T) {
@@ -107,12 +183,12 @@ func TestDecode(t *testing.T) {
 		if rapid.Bool().Draw(t, "negative") {
 			e.Neg(e)
 		}
-		sum := new(big.Int).Add(s.EncodeNoise(z), e)
+		sum := new(big.Int).Add(s.Encode(z), e)
 		got, err := s.Decode(sum, need)
 		if err != nil || got != z {
 			t.Fatalf("decoded %d, %v, want %d", got, err, z)
 		}
-		sum.Add(s.EncodeNoise(z), limit.Add(limit, big.NewInt(1<<10)))
+		sum.Add(s.Encode(z), limit.Add(limit, big.NewInt(1<<10)))
 		if _, err = s.Decode(sum, need); !errors.Is(err, ErrRemainder) && s.Modulus().BitLen() > limit.BitLen()+2 {
 			t.Fatalf("noise beyond the bound: error is %v", err)
 		}
