@@ -7,16 +7,14 @@ import (
 	"github.com/tuneinsight/lattigo/v5/schemes/bgv"
 
 	"github.com/sotto-dev/sotto/internal/he"
-	"github.com/sotto-dev/sotto/internal/ids"
-	"github.com/sotto-dev/sotto/internal/layout"
 	"github.com/sotto-dev/sotto/internal/params"
-	"github.com/sotto-dev/sotto/internal/protocol"
 )
 
-// need is that of a two-party question over a million customers each, precision low.
-var need = params.Need{Products: 1, Slots: 1 << 22, Largest: 4 << 20, KeyHolders: 3, Coefficient: 1}
+// need is that of a two-party question over 100 000 customers each, precision low.
+var need = params.Need{Products: 1, Slots: 1 << 20, Largest: 1 << 19, KeyHolders: 3, Coefficient: 1}
 
-func newKey(b *testing.B) (*he.Ring, *he.PublicKey) {
+// newKey returns a joint key of that many lanes.
+func newKey(b *testing.B, lanes int) (*he.Ring, *he.PublicKey) {
 	b.Helper()
 	set, err := params.Choose(need)
 	if err != nil {
@@ -26,11 +24,11 @@ func newKey(b *testing.B) (*he.Ring, *he.PublicKey) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	share, err := ring.NewShare([32]byte{1})
+	share, err := ring.NewShare([32]byte{1}, lanes)
 	if err != nil {
 		b.Fatal(err)
 	}
-	key, err := ring.JoinKey([32]byte{1}, [][]byte{share.Public()})
+	key, err := ring.JoinKey([32]byte{1}, [][]byte{share.Public()}, lanes)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -47,7 +45,7 @@ func slots(n int) []int64 {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	_, key := newKey(b)
+	_, key := newKey(b, 1)
 	w := key.NewWorker()
 	plain, values := w.NewPlain(), slots(1<<13)
 	for b.Loop() {
@@ -56,20 +54,20 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkEncrypt(b *testing.B) {
-	ring, key := newKey(b)
+	ring, key := newKey(b, 1)
 	w := key.NewWorker()
-	block, values := ring.NewBlock(), slots(1<<13)
+	block, values := ring.NewBlock(1), slots(1<<13)
 	for b.Loop() {
-		if err := w.Encrypt(values, block); err != nil {
+		if err := w.Encrypt(func(_ int, out []int64) { copy(out, values) }, block); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
 func BenchmarkMultiplyAdd(b *testing.B) {
-	ring, key := newKey(b)
+	ring, key := newKey(b, 1)
 	w := key.NewWorker()
-	block, sum, plain := ring.NewBlock(), ring.NewBlock(), w.NewPlain()
+	block, sum, plain := ring.NewBlock(1), ring.NewBlock(1), w.NewPlain()
 	w.Encode(slots(1<<13), plain)
 	for b.Loop() {
 		w.MultiplyAdd(block, plain, sum)
@@ -77,9 +75,9 @@ func BenchmarkMultiplyAdd(b *testing.B) {
 }
 
 func BenchmarkRerandomise(b *testing.B) {
-	ring, key := newKey(b)
+	ring, key := newKey(b, 1)
 	w := key.NewWorker()
-	block := ring.NewBlock()
+	block := ring.NewBlock(1)
 	for b.Loop() {
 		if err := w.Rerandomise(block); err != nil {
 			b.Fatal(err)
@@ -88,93 +86,22 @@ func BenchmarkRerandomise(b *testing.B) {
 }
 
 func BenchmarkPack(b *testing.B) {
-	ring, _ := newKey(b)
-	block := ring.NewBlock()
-	buffer := make([]byte, 0, ring.BlockBytes())
-	b.SetBytes(int64(ring.BlockBytes()))
+	ring, _ := newKey(b, 1)
+	block := ring.NewBlock(1)
+	buffer := make([]byte, 0, ring.BlockBytes(1))
+	b.SetBytes(int64(ring.BlockBytes(1)))
 	for b.Loop() {
 		buffer = ring.AppendBlock(buffer[:0], block)
 	}
 }
 
 func BenchmarkUnpack(b *testing.B) {
-	ring, _ := newKey(b)
-	block := ring.NewBlock()
+	ring, _ := newKey(b, 1)
+	block := ring.NewBlock(1)
 	encoded := ring.AppendBlock(nil, block)
 	b.SetBytes(int64(len(encoded)))
 	for b.Loop() {
 		if err := ring.ReadBlock(encoded, block); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkFirstHop is all that the first party of a chain does per block, but for the network: slots, encoding,
-// encryption, packing, hashing.
-func BenchmarkFirstHop(b *testing.B) {
-	ring, key := newKey(b)
-	w := key.NewWorker()
-	block, values := ring.NewBlock(), make([]int64, 1<<13)
-	vector := place(b)
-	hash := protocol.NewStreamHash([32]byte{}, 0, 0)
-	buffer := make([]byte, 0, ring.BlockBytes())
-	i := 0
-	for b.Loop() {
-		vector.Block(i%512, 0, values)
-		i++
-		if err := w.Encrypt(values, block); err != nil {
-			b.Fatal(err)
-		}
-		buffer = ring.AppendBlock(buffer[:0], block)
-		hash.Add(buffer)
-	}
-}
-
-// BenchmarkLastHop is all that the last party of a chain does per block and cell, but for the network.
-func BenchmarkLastHop(b *testing.B) {
-	ring, key := newKey(b)
-	w := key.NewWorker()
-	block, sum, plain, values := ring.NewBlock(), ring.NewBlock(), w.NewPlain(), make([]int64, 1<<13)
-	encoded := ring.AppendBlock(nil, block)
-	vector := place(b)
-	hash := protocol.NewStreamHash([32]byte{}, 0, 0)
-	i := 0
-	for b.Loop() {
-		hash.Add(encoded)
-		if err := ring.ReadBlock(encoded, block); err != nil {
-			b.Fatal(err)
-		}
-		vector.Block(i%512, 0, values)
-		i++
-		w.Encode(values, plain)
-		w.MultiplyAdd(block, plain, sum)
-	}
-}
-
-func people(n int) []ids.ID {
-	all := make([]ids.ID, n)
-	for i := range all {
-		all[i] = ids.ID{byte(i), byte(i >> 8), byte(i >> 16), 7}
-	}
-	return all
-}
-
-var hashed = layout.Hashed{Length: 2, LogSlots: 22, LogN: 13, Clip: 3}
-
-func place(b *testing.B) *layout.Vector {
-	b.Helper()
-	v, err := hashed.Place(0, people(1_000_000), 1, func(int) int { return 0 })
-	if err != nil {
-		b.Fatal(err)
-	}
-	return v
-}
-
-// BenchmarkPlace computes the vector of a million people.
-func BenchmarkPlace(b *testing.B) {
-	all := people(1_000_000)
-	for b.Loop() {
-		if _, err := hashed.Place(0, all, 1, func(int) int { return 0 }); err != nil {
 			b.Fatal(err)
 		}
 	}

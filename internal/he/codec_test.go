@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/big"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -31,7 +32,7 @@ func TestPackRoundTrip(t *testing.T) {
 		if whole := append(before, want.FillBytes(make([]byte, len(values)*size/8))...); !bytes.Equal(encoded, whole) {
 			t.Fatalf("packed to %x, want %x", encoded, whole)
 		}
-		encoded = append(encoded[len(before):], after...)
+		encoded = slices.Clip(append(encoded[len(before):], after...)) // nothing behind the end is to be read
 		back := make([]uint64, len(values))
 		if !unpack(encoded, back, size, largest+1) {
 			t.Fatal("refused its own encoding")
@@ -50,10 +51,10 @@ func TestPackRoundTrip(t *testing.T) {
 // A block costs at most 1 % more than the residues' own bits, 2·log2(Q)/8 bytes per slot.
 func TestBlockSize(t *testing.T) {
 	for products := 1; products <= 4; products++ {
-		j := newJoint(t, params.Need{Products: products, Slots: 1 << 20, Largest: 1 << 20, KeyHolders: 3, Coefficient: 1})
+		j := newJoint(t, params.Need{Products: products, Slots: 1 << 20, Largest: 1 << 20, KeyHolders: 3, Coefficient: 1}, 1)
 		q, _ := new(big.Float).SetInt(j.ring.modulus).Float64()
 		limit := 2 * math.Log2(q) / 8 * 1.01
-		if perSlot := float64(j.ring.BlockBytes()) / float64(j.ring.set.N()); perSlot > limit {
+		if perSlot := float64(j.ring.BlockBytes(1)) / float64(j.ring.set.N()); perSlot > limit {
 			t.Errorf("%d products: %.2f bytes per slot, at most %.2f", products, perSlot, limit)
 		}
 	}
@@ -61,13 +62,13 @@ func TestBlockSize(t *testing.T) {
 
 // Short, long and out-of-range blocks are refused; whatever is accepted encodes to the same bytes.
 func FuzzReadBlock(f *testing.F) {
-	j := newJoint(f, params.Need{Products: 1, Slots: 1 << 20, Largest: 1, KeyHolders: 2, Coefficient: 1})
-	b := j.ring.NewBlock()
+	j := newJoint(f, params.Need{Products: 1, Slots: 1 << 20, Largest: 1, KeyHolders: 2, Coefficient: 1}, 2)
+	b := j.ring.NewBlock(2)
 	f.Add([]byte{}, 0)
 	f.Add(j.ring.AppendBlock(nil, b)[:100], 5)
 	f.Add(bytes.Repeat([]byte{0xff}, 64), 200)
 	f.Fuzz(func(t *testing.T, patch []byte, at int) {
-		encoded := make([]byte, j.ring.BlockBytes())
+		encoded := make([]byte, j.ring.BlockBytes(2))
 		if at >= 0 && at < len(encoded) {
 			copy(encoded[at:], patch)
 		}

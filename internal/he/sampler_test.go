@@ -248,3 +248,20 @@ func TestDrawErasesItsKey(t *testing.T) {
 		}
 	}
 }
+
+// Small numbers become residues, below the prime.
+func TestResidue(t *testing.T) {
+	const q = 0x7ffffffffb4001
+	for x := -128; x < 128; x++ {
+		want := new(big.Int).Mod(big.NewInt(int64(x)), big.NewInt(q)).Uint64()
+		if got := residue(int8(x), q); got != want {
+			t.Errorf("%d is %d modulo %d", x, got, uint64(q))
+		}
+		for _, y := range []uint64{0, 1, 50, q / 2, q - 50, q - 1} {
+			row := []uint64{y}
+			if addSmall([]int8{int8(x)}, row, q); row[0] != (want+y)%q {
+				t.Errorf("%d + %d is %d modulo %d", x, y, row[0], uint64(q))
+			}
+		}
+	}
+}

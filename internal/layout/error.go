@@ -79,6 +79,9 @@ func ClipBias(load float64, clip int) float64 {
 // divide the parties into d ≥ 2 sets such that each set sees one person: (product of the sets' overlaps)/m^(d−1); and,
 // since exchanging two people of the overlap between two sets gives the same product of signs, (2^(N−1) − 1)·I²/m more.
 // For two parties that is (|A||B| + I²)/m. Overlaps of some but not all parties are bounded by the smallest of them.
+//
+// Of a sum of amounts the standard deviation is at most scale times as much, with the overlap |sum|/scale: for two parties
+// it is exactly (Σ_A amount²·|B| + sum²)/m.
 func StandardError(sizes []float64, overlap float64, logSlots int) float64 {
 	slots := math.Exp2(float64(logSlots))
 	variance := (math.Exp2(float64(len(sizes)-1)) - 1) * overlap * overlap / slots

@@ -141,7 +141,7 @@ func TestStandardError(t *testing.T) {
 // Guards the place of everybody between versions: parties that differ would count nobody. The vectors were computed from
 // the description of protocol.md by another implementation, with people named by SHA-256("person" ‖ 8-byte number).
 func TestGoldenPlacement(t *testing.T) {
-	h := Hashed{Chain: 1, Length: 3, LogSlots: 12, LogN: 12, Clip: 3}
+	h := Hashed{Chain: 1, Length: 3, LogSlots: 12, LogN: 12, Clip: 3, Scale: 1}
 	for i := range h.Salt {
 		h.Salt[i] = byte(i)
 	}
@@ -169,7 +169,7 @@ func TestGoldenPlacement(t *testing.T) {
 
 // What is out of range is refused by words that do not show the salt: everything else about a layout is public.
 func TestPlaceRefusals(t *testing.T) {
-	good := Hashed{Salt: salt(t, 0), Length: 2, LogSlots: 12, LogN: 10, Clip: 3}
+	good := Hashed{Salt: salt(t, 0), Length: 2, LogSlots: 12, LogN: 10, Clip: 3, Scale: 1}
 	for name, c := range map[string]struct {
 		change           func(h *Hashed)
 		position, groups int
@@ -178,6 +178,10 @@ func TestPlaceRefusals(t *testing.T) {
 		"position above":    {func(*Hashed) {}, 2, 1},
 		"one party":         {func(h *Hashed) { h.Length = 1 }, 0, 1},
 		"too many parties":  {func(h *Hashed) { h.Length = 65 }, 0, 1},
+		"negative block":    {func(h *Hashed) { h.LogN = -1 }, 0, 1},
+		"too many blocks":   {func(h *Hashed) { h.LogN, h.LogSlots = 11, 25 }, 0, 1},
+		"no scale":          {func(h *Hashed) { h.Scale = 0 }, 0, 1},
+		"large scale":       {func(h *Hashed) { h.Scale = MaxScale + 1 }, 0, 1},
 		"block over vector": {func(h *Hashed) { h.LogN = 13 }, 0, 1},
 		"large blocks":      {func(h *Hashed) { h.LogN, h.LogSlots = 15, 20 }, 0, 1},
 		"large vector":      {func(h *Hashed) { h.LogSlots = 27 }, 0, 1},
@@ -188,14 +192,31 @@ func TestPlaceRefusals(t *testing.T) {
 	} {
 		h := good
 		c.change(&h)
-		_, err := h.Place(c.position, people(0, 1), c.groups, everybody)
+		_, err := h.Place(c.position, people(0, 1), c.groups, everybody, nil)
 		if err == nil || !strings.Contains(err.Error(), "out of range") {
 			t.Errorf("%s: error is %v", name, err)
 		} else if shown := fmt.Sprint(h.Salt[:4]); strings.Contains(err.Error(), shown[1:len(shown)-1]) {
 			t.Errorf("%s: the error shows the salt: %v", name, err)
 		}
 	}
-	if _, err := good.Place(1, nil, 1<<16, nil); err != nil {
+	if _, err := good.Place(1, nil, 1<<16, nil, nil); err != nil {
 		t.Errorf("nobody in 65536 groups: %v", err)
+	}
+}
+
+// An amount beyond the scale would cost that person more privacy than is charged. It is refused, by words that show neither
+// the amount nor whose it is; the amount of somebody who is in no group is not even asked for.
+func TestPlaceRefusesLargeAmounts(t *testing.T) {
+	h := Hashed{Salt: salt(t, 0), Length: 2, LogSlots: 12, LogN: 10, Clip: 3, Scale: 500}
+	for _, amount := range []int64{501, -501, math.MaxInt64, math.MinInt64, 1 << 32} {
+		of := func(i int) int64 { return []int64{500, -500, amount}[i] }
+		_, err := h.Place(0, people(0, 3), 1, everybody, of)
+		if err == nil || err.Error() != "place people: somebody's amount is not within ±500, the scale" {
+			t.Errorf("amount %d: error is %v", amount, err)
+		}
+		none := func(i int) int { return []int{0, 0, None}[i] }
+		if _, err := h.Place(0, people(0, 3), 1, none, of); err != nil {
+			t.Errorf("amount %d of somebody who is left out: error is %v", amount, err)
+		}
 	}
 }

@@ -52,11 +52,19 @@ func cells(parties []member) [][]int {
 	return out
 }
 
-// estimates returns Σ_slots Π_parties of every cell for one salt: what the protocol computes under encryption.
-func (h Hashed) estimates(t *testing.T, parties []member, everyone []ids.ID) []float64 {
+// estimates returns Σ_slots Π_parties of every cell for one salt: what the protocol computes under encryption. The first
+// party has amounts, if any.
+func (h Hashed) estimates(t *testing.T, parties []member, everyone []ids.ID, amount func(person int) int64) []float64 {
 	vectors := make([][][]int64, len(parties))
 	for i, m := range parties {
-		v := place(t, h, i, everyone[m.first:m.end], m.groups, func(j int) int { return m.group(m.first + j) })
+		of := func(j int) int64 { return amount(m.first + j) }
+		if i > 0 || amount == nil {
+			of = nil
+		}
+		v, err := h.Place(i, everyone[m.first:m.end], m.groups, func(j int) int { return m.group(m.first + j) }, of)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for g := range m.groups {
 			vectors[i] = append(vectors[i], h.vector(v, g))
 		}
@@ -114,12 +122,12 @@ func TestEstimateIsUnbiasedWithinItsStatedError(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h := Hashed{Length: len(c.parties), LogSlots: c.logSlots, LogN: c.logSlots, Clip: clip}
+			h := Hashed{Length: len(c.parties), LogSlots: c.logSlots, LogN: c.logSlots, Clip: clip, Scale: 1}
 			everyone, all := people(0, 600), cells(c.parties)
 			sum, squares := make([]float64, len(all)), make([]float64, len(all))
 			for n := range salts {
 				h.Salt = salt(t, n)
-				for i, x := range h.estimates(t, c.parties, everyone) {
+				for i, x := range h.estimates(t, c.parties, everyone, nil) {
 					sum[i] += x
 					squares[i] += x * x
 				}
@@ -156,7 +164,7 @@ func TestClipBiasIsWhatClippingLoses(t *testing.T) {
 	}{{1024, 10, 1}, {1024, 10, 2}, {1024, 10, 3}, {512, 11, 1}, {512, 11, 2}, {1024, 12, 1}} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			t.Parallel()
-			h := Hashed{Length: 2, LogSlots: c.logSlots, LogN: c.logSlots}
+			h := Hashed{Length: 2, LogSlots: c.logSlots, LogN: c.logSlots, Scale: 1}
 			everyone := people(0, c.people)
 			var summed, ranked, squares float64
 			for n := range salts {

@@ -37,35 +37,35 @@ type Vector struct {
 }
 
 const (
-	valueBits = 21
-	valueBias = 1 << (valueBits - 1)
-	// MaxScale is the largest amount that a slot has room for, at the largest clip.
-	MaxScale  = 100_000
-	maxClip   = 7
-	lowBits   = 14 // ≥ LogN
-	groupBits = 16
 	// None as the group of a person leaves them out of the vector.
 	None = -1
+	// MaxScale is the largest amount that a slot has room for, at the largest clip.
+	MaxScale = 100_000
+	maxClip  = 7
+)
+
+// The fields of an entry, 64 bits in all.
+const (
+	valueBits = 21 // holds ±maxClip·MaxScale
+	valueBias = 1 << (valueBits - 1)
+	lowBits   = 14 // LogN at most
+	groupBits = 16
+	blockBits = 13
+	blockSpan = 1 << (lowBits + valueBits) // between the entries of two groups of a block
 )
 
 // Place computes the vectors of the party at a position, 0…Length−1, of the chain. group returns the group of person i,
-// 0…groups−1, or [None], amount their amount; nil stands for 1 for everybody. A person contributes sign times amount. With one
-// group a slot is the sum of that, clipped to ±Clip·Scale; with more, each slot keeps at most Clip people over all groups
-// together, those of lowest rank, and ranks are the same at all parties.
+// 0…groups−1, or [None], and amount their amount, −Scale…Scale; nil stands for 1 for everybody. It is asked only for those
+// who are in a group. A person contributes sign times amount. With one group a slot is the sum of that, clipped to
+// ±Clip·Scale; with more, each slot keeps at most Clip people over all groups together, those of lowest rank. Ranks are the
+// same at all parties, and an amount of 0 takes part in them as any other.
 func (h Hashed) Place(position int, people []ids.ID, groups int, group func(i int) int, amount func(i int) int64) (*Vector, error) {
-	if position < 0 || position >= h.Length || h.Length < 2 || h.Length > 64 || h.LogN > lowBits || h.LogN > h.LogSlots ||
-		h.LogSlots > 26 || h.Clip < 1 || h.Clip > maxClip || h.Scale < 1 || h.Scale > MaxScale || groups < 1 || groups > 1<<groupBits {
+	if !h.valid() || position < 0 || position >= h.Length || groups < 1 || groups > 1<<groupBits {
 		return nil, fmt.Errorf("place people: layout %+v, position %d, %d groups: out of range", h.public(), position, groups)
 	}
-	placed := h.hash(position, people, group)
-	if amount != nil {
-		for i := range placed {
-			a := amount(int(placed[i].person))
-			if a < -h.Scale || a > h.Scale {
-				return nil, fmt.Errorf("place people: an amount is more than the scale, %d, away from 0", h.Scale)
-			}
-			placed[i].value *= int32(a)
-		}
+	placed, err := h.hash(position, people, group, amount)
+	if err != nil {
+		return nil, fmt.Errorf("place people: %w", err)
 	}
 	v := &Vector{logN: h.LogN, entries: make([]uint64, 0, len(placed))}
 	for len(placed) > 0 {
@@ -81,6 +81,11 @@ func (h Hashed) Place(position int, people []ids.ID, groups int, group func(i in
 	return v, nil
 }
 
+func (h Hashed) valid() bool {
+	return h.Length >= 2 && h.Length <= 64 && h.LogSlots <= 26 && h.LogN >= 0 && h.LogN <= min(lowBits, h.LogSlots) &&
+		h.LogSlots-h.LogN <= blockBits && h.Clip >= 1 && h.Clip <= maxClip && h.Scale >= 1 && h.Scale <= MaxScale
+}
+
 // public is h without its salt, for errors.
 func (h Hashed) public() Hashed {
 	h.Salt = [32]byte{}
@@ -89,15 +94,14 @@ func (h Hashed) public() Hashed {
 
 // placement is one person: slot and rank (the top and the lower bits of hash), group, and sign times amount.
 type placement struct {
-	hash   uint64
-	person int32 // index
-	group  int32
-	value  int32
+	hash  uint64
+	group int32
+	value int32
 }
 
 // hash computes all placements, sorted by slot, then rank. One AES block of an id, under a key that only this chain of
 // this session has, gives 64 bits of slot and rank and 64 bits for the signs r_1 … r_{L−1}.
-func (h Hashed) hash(position int, people []ids.ID, group func(i int) int) []placement {
+func (h Hashed) hash(position int, people []ids.ID, group func(i int) int, amount func(i int) int64) ([]placement, error) {
 	key := canon.Hash("sotto/v1/hashed", struct {
 		Salt  [32]byte
 		Chain int
@@ -120,7 +124,14 @@ func (h Hashed) hash(position int, people []ids.ID, group func(i int) int) []pla
 		if position < h.Length-1 {
 			negative ^= signs >> position
 		}
-		placed = append(placed, placement{binary.BigEndian.Uint64(out[:8]), int32(i), int32(g), 1 - 2*int32(negative&1)})
+		value := int64(1)
+		if amount != nil {
+			if value = amount(i); value < -h.Scale || value > h.Scale {
+				return nil, fmt.Errorf("somebody's amount is not within ±%d, the scale", h.Scale)
+			}
+		}
+		value *= 1 - 2*int64(negative&1)
+		placed = append(placed, placement{binary.BigEndian.Uint64(out[:8]), int32(g), int32(value)})
 	}
 	slices.SortFunc(placed, func(a, b placement) int {
 		switch {
@@ -131,7 +142,7 @@ func (h Hashed) hash(position int, people []ids.ID, group func(i int) int) []pla
 		}
 		return 0
 	})
-	return placed
+	return placed, nil
 }
 
 func newCipher(key [32]byte) cipher.Block {
@@ -179,16 +190,16 @@ func (v *Vector) add(slot uint64, group int32, value int64) {
 
 // key is the smallest entry that a block of a group can have.
 func (v *Vector) key(block, group int) uint64 {
-	return (uint64(block)<<groupBits | uint64(group)) << (lowBits + valueBits)
+	return (uint64(block)<<groupBits | uint64(group)) * blockSpan
 }
 
 // Block writes the 2^LogN slots of one block of one group to out, which has that length.
 func (v *Vector) Block(block, group int, out []int64) {
 	clear(out)
-	first, _ := slices.BinarySearch(v.entries, v.key(block, group))
-	end := v.key(block, group) + 1<<(lowBits+valueBits)
+	key := v.key(block, group)
+	first, _ := slices.BinarySearch(v.entries, key)
 	for _, e := range v.entries[first:] {
-		if e >= end {
+		if e-key >= blockSpan {
 			return
 		}
 		out[e>>valueBits&(1<<lowBits-1)] = int64(e&(1<<valueBits-1)) - valueBias

@@ -50,7 +50,7 @@ func (h Hashed) vector(v *Vector, group int) []int64 {
 }
 
 func place(t testing.TB, h Hashed, position int, people []ids.ID, groups int, group func(int) int) *Vector {
-	v, err := h.Place(position, people, groups, group)
+	v, err := h.Place(position, people, groups, group, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestSignsCancelOnlyForOnePerson(t *testing.T) {
 	const count = 4000
 	everyone := people(0, count)
 	for length := 2; length <= 5; length++ {
-		h := Hashed{Salt: salt(t, length), Chain: length, Length: length, LogSlots: 4, LogN: 4, Clip: 1}
+		h := Hashed{Salt: salt(t, length), Chain: length, Length: length, LogSlots: 4, LogN: 4, Clip: 1, Scale: 1}
 		product := slices.Repeat([]int64{1}, count)
 		var dealt [][]int64
 		var first []int
@@ -115,7 +115,7 @@ func TestSignsCancelOnlyForOnePerson(t *testing.T) {
 }
 
 // naive is one party's vectors as protocol.md describes them.
-func naive(h Hashed, position int, people []ids.ID, groups int, group func(int) int) [][]int64 {
+func naive(h Hashed, position int, people []ids.ID, groups int, group func(int) int, amount func(int) int64) [][]int64 {
 	key := canon.Hash("sotto/v1/hashed", struct {
 		Salt  [32]byte
 		Chain int
@@ -127,7 +127,7 @@ func naive(h Hashed, position int, people []ids.ID, groups int, group func(int) 
 	type member struct {
 		slot, rank uint64
 		group      int
-		sign       int64
+		sign       int64 // times the amount
 	}
 	var members []member
 	for i := range people {
@@ -147,6 +147,9 @@ func naive(h Hashed, position int, people []ids.ID, groups int, group func(int) 
 		default:
 			m.sign = r(position) * r(position+1)
 		}
+		if amount != nil {
+			m.sign *= amount(i)
+		}
 		members = append(members, m)
 	}
 	slices.SortFunc(members, func(a, b member) int { return cmp.Compare(a.rank, b.rank) })
@@ -162,39 +165,45 @@ func naive(h Hashed, position int, people []ids.ID, groups int, group func(int) 
 	}
 	for g := range out {
 		for slot, x := range out[g] {
-			out[g][slot] = max(-int64(h.Clip), min(int64(h.Clip), x))
+			out[g][slot] = max(-int64(h.Clip)*h.Scale, min(int64(h.Clip)*h.Scale, x))
 		}
 	}
 	return out
 }
 
 // anyLayout draws a small layout and somebody's people in it, crowded enough for every rule to matter.
-func anyLayout(t *rapid.T) (h Hashed, position int, members []ids.ID, groups []int, count int) {
+func anyLayout(t *rapid.T) (h Hashed, position int, members []ids.ID, groups []int, count int, amount func(int) int64) {
 	h.Length = rapid.IntRange(2, 5).Draw(t, "length")
 	h.LogSlots = rapid.IntRange(0, 6).Draw(t, "log slots")
 	h.LogN = rapid.IntRange(0, h.LogSlots).Draw(t, "log n")
 	h.Clip = rapid.IntRange(1, 7).Draw(t, "clip")
+	h.Scale = 1
 	h.Chain = rapid.IntRange(0, 3).Draw(t, "chain")
 	copy(h.Salt[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "salt"))
 	position = rapid.IntRange(0, h.Length-1).Draw(t, "position")
 	count = rapid.IntRange(1, 4).Draw(t, "groups")
 	members = people(0, rapid.IntRange(0, 200).Draw(t, "people"))
 	groups = rapid.SliceOfN(rapid.IntRange(None, count-1), len(members), len(members)).Draw(t, "group of each")
-	return h, position, members, groups, count
+	if rapid.Bool().Draw(t, "amounts") {
+		h.Scale = rapid.Int64Range(1, MaxScale).Draw(t, "scale")
+		amounts := rapid.SliceOfN(rapid.Int64Range(-h.Scale, h.Scale), len(members), len(members)).Draw(t, "amount of each")
+		amount = func(i int) int64 { return amounts[i] }
+	}
+	return h, position, members, groups, count, amount
 }
 
-// Whatever the people, groups and cuts into blocks, all blocks together are the naive vectors, and memory grows with the
+// Whatever the people, groups, amounts and cuts into blocks, all blocks together are the naive vectors, and memory grows with the
 // people and not with the slots. No slot is beyond the clip; with groups, nor are all groups of a slot together, which is
 // what the sensitivity is computed from.
 func TestBlocksAreTheNaiveVector(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		h, position, members, groups, count := anyLayout(t)
+		h, position, members, groups, count, amount := anyLayout(t)
 		group := func(i int) int { return groups[i] }
-		v, err := h.Place(position, members, count, group)
+		v, err := h.Place(position, members, count, group, amount)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := naive(h, position, members, count, group)
+		want := naive(h, position, members, count, group, amount)
 		together := make([]int64, 1<<h.LogSlots)
 		for g := range count {
 			got := h.vector(v, g)
@@ -205,8 +214,8 @@ func TestBlocksAreTheNaiveVector(t *testing.T) {
 				together[slot] += max(x, -x)
 			}
 		}
-		if largest := slices.Max(together); largest > int64(h.Clip) {
-			t.Fatalf("the groups of a slot together hold %d, clip %d", largest, h.Clip)
+		if largest := slices.Max(together); largest > int64(h.Clip)*h.Scale {
+			t.Fatalf("the groups of a slot together hold %d, clip %d, scale %d", largest, h.Clip, h.Scale)
 		}
 		if len(v.entries) > len(members) || cap(v.entries) > len(members) {
 			t.Fatalf("%d people take %d entries, room for %d", len(members), len(v.entries), cap(v.entries))
@@ -217,7 +226,7 @@ func TestBlocksAreTheNaiveVector(t *testing.T) {
 // Of a crowded slot every party whose vector is split keeps the same people: those of lowest rank, whatever groups they
 // are in and in whatever order the party lists them. Else the kept ones would rarely meet, and the bias would be large.
 func TestSplitPartiesKeepTheSamePeople(t *testing.T) {
-	h := Hashed{Salt: salt(t, 0), Length: 3, LogSlots: 5, LogN: 3, Clip: 2}
+	h := Hashed{Salt: salt(t, 0), Length: 3, LogSlots: 5, LogN: 3, Clip: 2, Scale: 1}
 	members := people(0, 200)
 	shuffled := rand.New(rand.NewPCG(1, 2)).Perm(len(members))
 	reordered := make([]ids.ID, len(members))
@@ -248,7 +257,7 @@ func TestSplitPartiesKeepTheSamePeople(t *testing.T) {
 // Another salt or chain gives other slots, and signs that have nothing to do with the first: who shared a slot once does
 // not share it again. 64 slots: 200 people keep theirs with probability 1/64 each, so 26 or more do with less than 10⁻⁶.
 func TestSaltAndChainMoveEverybody(t *testing.T) {
-	base := Hashed{Salt: salt(t, 0), Length: 2, LogSlots: 6, LogN: 6, Clip: 1}
+	base := Hashed{Salt: salt(t, 0), Length: 2, LogSlots: 6, LogN: 6, Clip: 1, Scale: 1}
 	members := people(0, 200)
 	slots, _ := signs(t, base, 0, members)
 	salted, chained := base, base
