@@ -193,6 +193,47 @@ func TestOpenRefusesChanges(t *testing.T) {
 	must(t, open(t, path).Close())
 }
 
+// Rows that are chained as they should be, but tell a story that can't be, are not believed: each session is reserved once,
+// ends at most once, and ends as what it was.
+func TestOpenRefusesStories(t *testing.T) {
+	a, b := charge(1, 1), charge(2, 1)
+	changed := func(r ledger.Row, change func(*ledger.Row)) ledger.Row {
+		change(&r)
+		return r
+	}
+	reserved, released, lapsed := ledger.RowOf("reserved", a), ledger.RowOf("released", a), ledger.RowOf("lapsed", a)
+	for name, rows := range map[string][]ledger.Row{
+		"released from nothing":    {released},
+		"lapsed from nothing":      {ledger.RowOf("reserved", b), lapsed},
+		"reserved twice":           {reserved, reserved},
+		"reserved again":           {reserved, lapsed, reserved},
+		"released twice":           {reserved, released, released},
+		"lapsed after the release": {reserved, released, lapsed},
+		"released after lapsing":   {reserved, lapsed, released},
+		"another event":            {reserved, ledger.RowOf("refunded", a)},
+		"cheaper in the end":       {ledger.RowOf("reserved", charge(1, 2)), released},
+		"another analyst's":        {reserved, changed(lapsed, func(r *ledger.Row) { r.Analyst = "other" })},
+		"another question's":       {reserved, changed(released, func(r *ledger.Row) { r.Query[0]++ })},
+		"reserved with numbers":    {changed(reserved, func(r *ledger.Row) { r.SealedHash[0] = 1 })},
+		"lapsed with numbers":      {reserved, changed(lapsed, func(r *ledger.Row) { r.SealedHash[0] = 1 })},
+		"begun at 0":               {changed(reserved, func(r *ledger.Row) { r.Seq = -1 })},
+		"a gap":                    {reserved, changed(released, func(r *ledger.Row) { r.Seq = 3 })},
+	} {
+		path := create(t)
+		must(t, ledger.Forge(path, rows...))
+		if l, err := ledger.Open(path); err == nil || !strings.Contains(err.Error(), "damaged: row") {
+			t.Errorf("%s: error is %v", name, err)
+			_ = l.Close()
+		}
+	}
+	path := create(t)
+	must(t, ledger.Forge(path, reserved, ledger.RowOf("reserved", b), changed(released, func(r *ledger.Row) { r.SealedHash[0], r.At = 1, 0 })))
+	l := open(t, path) // a story that can be
+	if _, released := spent(l); released != 1 || l.Head().Rows != 4 {
+		t.Errorf("%d released in %d rows", released, l.Head().Rows)
+	}
+}
+
 // Nobody changes the journal by accident: the file itself refuses.
 func TestTablesOnlyGrow(t *testing.T) {
 	path, _ := filled(t, 3)

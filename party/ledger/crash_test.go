@@ -25,7 +25,7 @@ import (
 const (
 	// victimLedger names, in the environment, the ledger that this test binary is to work on until it is killed.
 	victimLedger = "SOTTO_TEST_VICTIM_LEDGER"
-	// victimPoint says at which point it kills itself, and at the how manieth time: "2 ledger: reserve written".
+	// victimPoint says at which point it kills itself, after how many times there: "2 ledger: reserve written".
 	victimPoint = "SOTTO_TEST_VICTIM_POINT"
 
 	crashPrice   = agreement.MicroEpsilon(7)

@@ -188,6 +188,22 @@ func TestForeignRows(t *testing.T) {
 	}
 }
 
+// What was released is not handed out if it has changed since.
+func TestChangedWhileOpen(t *testing.T) {
+	path := create(t)
+	l := open(t, path)
+	must(t, l.Reserve(t.Context(), charge(1, 1), wide))
+	must(t, release(l, charge(1, 1)))
+	change(t, path, "UPDATE sealed SET bytes = x'00'")
+	if sealed, err := l.Released(t.Context(), charge(1, 1).Session); !fault.IsKind(err, fault.Internal) || sealed != nil {
+		t.Errorf("%d bytes, %v", len(sealed), err)
+	}
+	change(t, path, "DELETE FROM sealed")
+	if sealed, err := l.Released(t.Context(), charge(1, 1).Session); !fault.IsKind(err, fault.Internal) || sealed != nil {
+		t.Errorf("%d bytes, %v", len(sealed), err)
+	}
+}
+
 // A ledger that can't be written is not opened as if it could.
 func TestReadOnlyFiles(t *testing.T) {
 	if inChild(t) {

@@ -126,7 +126,10 @@ func (h *headFile) write(head Head) error {
 	return nil
 }
 
-func (h *headFile) close() error { return h.file.Close() }
+// close gives the lock back, also where a process that is being started has inherited the file for a moment.
+func (h *headFile) close() error {
+	return errors.Join(syscall.Flock(int(h.file.Fd()), syscall.LOCK_UN), h.file.Close())
+}
 
 func encodeHead(h Head) []byte {
 	sum := canon.Hash(headDomain, h)

@@ -45,13 +45,13 @@ import (
 // Ledger is an open ledger. Safe for concurrent use.
 type Ledger struct {
 	path string     // of the file, without symbolic links
-	db   *sql.DB    // nil once closed
-	seen *headFile  // nil if opened to be read
 	then identities // the files as they were opened
 	now  func() time.Time
 	step func(point string) error // called at the points named at Trace; an error there counts as the disk's
 
 	mu       sync.Mutex // guards all below, and the order of rows
+	db       *sql.DB    // nil once closed
+	seen     *headFile  // nil once closed, or if opened to be read
 	books    *books     // what is durable
 	unusable error      // why nothing goes on, or nil; the ledger is then not read either, for its state is not known
 	older    error      // why nothing may be spent, or nil

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,10 +61,13 @@ func TestWindows(t *testing.T) {
 	refuse("agency", 400_000, first.AddDate(0, 0, 30), // in the month's last day
 		"the question costs epsilon 0.4; of analyst organisation agency's 1.5 per month 0.3 is left",
 		"ask with epsilon 0.3 or less, or ask again from 2026-04-01 on (UTC)")
+	refuse("agency", 400_000, first.AddDate(0, 0, 30).In(time.FixedZone("April", 14*60*60)).Add(12*time.Hour), // UTC's calendar
+		"the question costs epsilon 0.4; of analyst organisation agency's 1.5 per month 0.3 is left",
+		"ask with epsilon 0.3 or less, or ask again from 2026-04-01 on (UTC)")
 	refuse("shop", 900_000, first.AddDate(0, 0, 30), "the question costs epsilon 0.9; of all analysts' 2 per month 0.4 is left",
 		"ask with epsilon 0.4 or less, or ask again from 2026-04-01 on (UTC)")
-	refuse("shop", 1_100_000, first.AddDate(0, 0, 30), "the question costs epsilon 1.1; of all analysts' 1 per day 1 is left",
-		"ask with epsilon 0.4 or less, or ask again from 2026-04-01 on (UTC)") // what is proposed fits into the month too
+	refuse("shop", 1_100_000, first.AddDate(0, 0, 20), "the question costs epsilon 1.1; of all analysts' 1 per day 1 is left",
+		"ask with epsilon 0.4 or less, or ask again from 2026-04-01 on (UTC)") // what is proposed, and when, is for the month too
 	accept("shop", 200_000, first.AddDate(0, -1, 0)) // a clock that goes back
 	accept("agency", 600_000, first.AddDate(0, 1, 0))
 	accept("agency", 599_500, first.AddDate(1, 0, 0)) // next year's March is another month
@@ -136,4 +140,23 @@ func TestDelta(t *testing.T) {
 	}
 	limits.Delta = 1e-6
 	must(t, l.Reserve(t.Context(), c, limits))
+}
+
+// What losses cost together is not their sum: a refusal names what the question would add.
+func TestComposedCost(t *testing.T) {
+	l := open(t, create(t))
+	limits := total(1_000_000)
+	limits.Delta = 1e-9
+	c := charge(1, 900_000)
+	c.Loss.Mechanism, c.Loss.AttoDelta = dp.Gaussian, 100_000_000_000 // 10⁻⁷, for which less noise suffices than for 10⁻⁹
+	err := l.Reserve(t.Context(), c, limits)
+	const before, after = "the question costs epsilon 1.", "; of all analysts' 1 in total 1 is left"
+	if !fault.IsKind(err, fault.Budget) || !strings.HasPrefix(err.Error(), before) || !strings.HasSuffix(err.Error(), after) {
+		t.Fatalf("error is %v, want %s…%s", err, before, after)
+	}
+	if hint := fault.From(err).Hint; hint != "ask with epsilon 0.5 or less, or ask the owner to raise the budget" {
+		t.Errorf("hint is %q", hint)
+	}
+	c.Loss.MicroEpsilon = 500_000
+	must(t, l.Reserve(t.Context(), c, limits)) // as proposed
 }

@@ -97,7 +97,6 @@ func TestExclusive(t *testing.T) {
 			t.Errorf("opened a second time: error is %v", err)
 		}
 	}
-	before := take(t, path)
 	reader, err := ledger.OpenReadOnly(link)
 	must(t, err)
 	must(t, l.Reserve(t.Context(), charge(3, 3), wide)) // not held up
@@ -119,7 +118,7 @@ func TestExclusive(t *testing.T) {
 	must(t, l.Lapse(charge(3, 3).Session))
 	must(t, l.Close())
 
-	before = take(t, path) // nobody has it open: reading leaves nothing behind
+	before := take(t, path) // nobody has it open: reading leaves nothing behind
 	reader, err = ledger.OpenReadOnly(path)
 	must(t, err)
 	if reserved, released := spent(reader); reserved != 0 || released != 120 {
@@ -135,6 +134,20 @@ func TestExclusive(t *testing.T) {
 			t.Errorf("reading changed ledger.db%s", suffix)
 		}
 	}
+	must(t, open(t, path).Close())
+}
+
+// The lock ends with the ledger, even if a process that was just then started has inherited it.
+func TestInheritedLock(t *testing.T) {
+	path := create(t)
+	l := open(t, path)
+	inherited, err := l.InheritLock()
+	must(t, err)
+	defer inherited.Close()
+	if _, err := ledger.Open(path); err == nil {
+		t.Error("opened twice")
+	}
+	must(t, l.Close())
 	must(t, open(t, path).Close())
 }
 

@@ -74,7 +74,7 @@ func (b *books) admitToWindows(c *Charge, limits Limits) error {
 	if len(full) == 0 {
 		return nil
 	}
-	return fault.New(fault.Budget, "%s", b.refusal(c, full[0], limits.Delta)).WithHint(b.acceptable(c, limits, full))
+	return fault.New(fault.Budget, "%s", b.refusal(c, full[0], limits.Delta)).WithHint(b.acceptable(c, limits.Delta, full))
 }
 
 // refusal says why a charge does not fit into a window.
@@ -99,9 +99,9 @@ func whose(limit Limit) string {
 }
 
 // acceptable says what would be accepted instead of a charge for which some windows are too full.
-func (b *books) acceptable(c *Charge, limits Limits, full []Limit) string {
+func (b *books) acceptable(c *Charge, delta float64, full []Limit) string {
 	var ways []string
-	if epsilon := b.smaller(c, limits, full); epsilon > 0 {
+	if epsilon := b.smaller(c, delta, full); epsilon > 0 {
 		ways = append(ways, fmt.Sprintf("ask with epsilon %s or less", epsilon))
 	}
 	var renewal time.Time
@@ -117,13 +117,13 @@ func (b *books) acceptable(c *Charge, limits Limits, full []Limit) string {
 	return strings.Join(append(ways, "ask again from "+renewal.Format(time.DateOnly)+" on (UTC)"), ", or ")
 }
 
-// smaller returns an ε at which a charge, else the same, fits into all windows; 0 if none is worth asking for. It tries what
-// is left of the fullest one, and 1, 2 and 5 times each power of 10, so that a refusal is cheap.
-func (b *books) smaller(c *Charge, limits Limits, full []Limit) agreement.MicroEpsilon {
+// smaller returns an ε at which a charge, else the same, fits into windows that are too full for it; 0 if none is worth asking
+// for. It tries what is left of the fullest one, and 1, 2 and 5 times each power of 10, so that a refusal is cheap.
+func (b *books) smaller(c *Charge, delta float64, full []Limit) agreement.MicroEpsilon {
 	const least = 1000 // of any collaboration, noise for less than ε = 0.001 drowns the answer
 	left := agreement.MicroEpsilon(c.Loss.MicroEpsilon - 1)
 	for _, limit := range full {
-		left = min(left, b.usage(limit, limits.Delta, nil, c.Begun).Left)
+		left = min(left, b.usage(limit, delta, nil, c.Begun).Left)
 	}
 	for digits := agreement.MicroEpsilon(1); left/digits >= 1000; digits *= 10 {
 		left -= left % (10 * digits) // three digits are enough
@@ -136,8 +136,8 @@ func (b *books) smaller(c *Charge, limits Limits, full []Limit) agreement.MicroE
 	for _, epsilon := range slices.Backward(candidates) {
 		l := c.Loss
 		l.MicroEpsilon = int64(epsilon)
-		fits := func(limit Limit) bool { return b.fits(l, limit, limits.Delta, c.Begun) }
-		if epsilon >= least && l.MicroEpsilon < c.Loss.MicroEpsilon && !slices.ContainsFunc(limits.Windows, func(w Limit) bool { return !fits(w) }) {
+		exceeds := func(limit Limit) bool { return !b.fits(l, limit, delta, c.Begun) }
+		if epsilon >= least && l.MicroEpsilon < c.Loss.MicroEpsilon && !slices.ContainsFunc(full, exceeds) {
 			return epsilon
 		}
 	}
