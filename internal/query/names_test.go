@@ -48,6 +48,28 @@ func TestCheckNames(t *testing.T) {
 	}
 }
 
+// An amount that a question is about is somebody's declared measure, though no audience can name one.
+func TestCheckNamesOfMeasures(t *testing.T) {
+	p, err := query.NewPlan(of(about("a.vip && b.member", 9), query.Sum, "a.spend", 0, 9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := p.Chains[0].Hops[0].Where
+	if err := where.CheckNames(query.Declared{Party: "a", Segments: []string{"vip"}, Measures: []string{"rent", "spend"}}); err != nil {
+		t.Errorf("%s: %v", where, err)
+	}
+	err = where.CheckNames(query.Declared{Party: "a", Segments: []string{"vip"}, Measures: []string{"rent", "spent"}})
+	if !fault.IsKind(err, fault.Unknown) || !strings.Contains(err.Error(), `a has no measure "spend"`) || fault.From(err).Hint != "it has rent, spent" {
+		t.Errorf("%s: error is %v", where, err)
+	}
+	if err := where.CheckNames(query.Declared{Party: "b"}); err != nil {
+		t.Errorf("names of a, looked up at b: %v", err)
+	}
+	if err := where.CheckNames(query.Declared{Party: "a", Segments: []string{"vip", "spend"}}); err == nil {
+		t.Error("a segment passes for a measure")
+	}
+}
+
 // A descriptor comes from another company: one that declares next to nothing must not crash whoever reads it.
 func TestCheckNamesOfEmptyDeclarations(t *testing.T) {
 	e, err := query.ParseAudience(`a.age && a.vip`)

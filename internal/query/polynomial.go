@@ -141,6 +141,9 @@ func (p *expansion) atom(e *Expr) formula {
 	at := slices.Index(p.parties, name)
 	absent := e.Holds(nobody)
 	e, present := e.amongCustomers()
+	if e != nil && e.constant() {
+		e, present = nil, e.Holds(nobody)
+	}
 	if e == nil { // all customers are alike
 		return func(state []int) bool {
 			if state[at] == 0 {
@@ -195,6 +198,28 @@ func (e *Expr) amongCustomers() (rest *Expr, holds bool) {
 		return out, false
 	}
 	return e, false
+}
+
+// constant tells whether an expression is true or false whatever its leaves are, as a.x && !a.x. Where it has many leaves it
+// is not asked: the answer would only spare a product of nothing.
+func (e *Expr) constant() bool {
+	const most = 8
+	var leaves []string
+	e.leaves(func(l *Expr) {
+		if text := l.String(); !slices.Contains(leaves, text) {
+			leaves = append(leaves, text)
+		}
+	})
+	if len(leaves) > most {
+		return false
+	}
+	first := e.Holds(nobody)
+	for bits := range 1 << len(leaves) {
+		if e.Holds(func(l *Expr) bool { return bits>>slices.Index(leaves, l.String())&1 == 1 }) != first {
+			return false
+		}
+	}
+	return true
 }
 
 // evaluate returns the formula's value at every combination of states, the last party's state varying fastest.
