@@ -21,7 +21,7 @@ endif
 build: cxx-runtime ## build bin/sotto
 	@go build -o bin/sotto ./cmd/sotto
 
-demo: build ## three companies and three questions on this machine
+demo: build ## three companies and four questions on this machine
 	@bin/sotto demo
 
 test: cxx-runtime lint ## lint, then all tests
@@ -42,9 +42,10 @@ fuzz: ## every fuzz test for FUZZ_TIME (30s)
 		done; \
 	done
 
-bench: build ## Go benchmarks, then whole deployments with 100 000 and a million customers each
+bench: build ## Go benchmarks, then whole deployments with 100 000 customers each, also by groups, and with a million
 	go test -run '^$$' -bench . ./...
 	bin/sotto bench overlap --n 100000
+	bin/sotto bench overlap --n 100000 --by both
 	bin/sotto bench overlap --n 1000000
 
 proto: ## generate the Go of proto/ anew, with the plugins that tools/go.mod pins
