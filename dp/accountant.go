@@ -32,10 +32,11 @@ func (t Tally) Add(l Loss, n int64) {
 // It is the smaller of two:
 //
 //   - The plain sum of all ε, exactly, if the sum of all δ is at most delta.
-//   - Rényi: curves are added up and converted at the best order, with the δ that is left after what has no curve: δ of
-//     Pure events (an (ε, δ)-private event is an ε-private one but for an event of probability δ: Kairouz, Oh and
-//     Viswanath, The Composition Theorem for Differential Privacy, 2015), flooding, and the end of Gaussian noise. As a curve of Laplace noise or a Pure
-//     event is never above its ε, this is never more than adding the ε of those to that of the Gaussian ones alone.
+//   - Rényi: curves are added up and converted at the best order, with the δ that is left after what has no curve: the δ
+//     of Pure events (an (ε, δ)-private event is an ε-private one but for an event of probability δ: Kairouz, Oh and
+//     Viswanath, The Composition Theorem for Differential Privacy, 2015), flooding, and the end of Gaussian noise. As a
+//     curve of Laplace noise or a Pure event is never above its ε, this is never more than their sum of ε added to what
+//     the Gaussian ones cost alone.
 func (t Tally) MicroEpsilon(delta float64) int64 {
 	return microEpsilon(t.events(), nearestAtto(delta))
 }

@@ -65,7 +65,9 @@ func TestMicroEpsilonIsAPlainSumWhereThatIsSmaller(t *testing.T) {
 		{"Gaussian noise without δ", dp.Tally{gaussian(1, 1e-6): 1}, 0, math.MaxInt64},
 		{"δ of a matching isn't covered", dp.Tally{{dp.Pure, 1_000_000, 1_000_000, 0}: 1}, 9.99999e-13, math.MaxInt64},
 		{"δ of a matching is covered", dp.Tally{{dp.Pure, 1_000_000, 1_000_000, 0}: 1}, 1e-12, 1_000_000},
+		{"counts below 0 are none", dp.Tally{laplace(1): -3, laplace(2): 1, {}: -1}, 0, 2_000_000},
 		{"more than an int64 holds", dp.Tally{pure(1e6): math.MaxInt64}, 1e-6, math.MaxInt64},
+		{"twice as much as an int64 holds", dp.Tally{{dp.Laplace, 2, 0, 0}: math.MaxInt64}, 0, math.MaxInt64},
 		{"most of what an int64 holds", dp.Tally{{dp.Laplace, 1, 0, 0}: math.MaxInt64 - 1}, 0, math.MaxInt64 - 1},
 	} {
 		if got := c.tally.MicroEpsilon(c.delta); got != c.want {
@@ -265,7 +267,9 @@ func BenchmarkTally(b *testing.B) {
 	})
 }
 
-func laplace(epsilon float64) dp.Loss { return dp.Loss{dp.Laplace, int64(math.Round(epsilon * 1e6)), 0, 0} }
+func laplace(epsilon float64) dp.Loss {
+	return dp.Loss{dp.Laplace, int64(math.Round(epsilon * 1e6)), 0, 0}
+}
 
 func pure(epsilon float64) dp.Loss { return dp.Loss{dp.Pure, int64(math.Round(epsilon * 1e6)), 0, 0} }
 

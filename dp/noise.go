@@ -1,8 +1,9 @@
 // Package dp is the differential privacy of Sotto: the noise that every key-holder adds to a release, how far one
-// person can move an answer, and how far an answer with its noise lies from the truth.
+// person can move an answer, how far an answer with its noise lies from the truth, and what all releases together cost a
+// person.
 //
-// It is the only importer of Google's differential privacy library, which draws the noise; it keeps no state, and does
-// no input or output but the library's reading of the operating system's randomness.
+// It is the only importer of Google's differential privacy library, which draws the noise; it keeps no state but results
+// that it has computed before, and does no input or output but the library's reading of the operating system's randomness.
 package dp
 
 import (

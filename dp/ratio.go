@@ -1,6 +1,7 @@
 package dp
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -17,37 +18,61 @@ import (
 // Where the denominator is much larger than its error, that is the usual interval, by error propagation. Where it isn't,
 // the interval gets wide, up to [low, high].
 //
-// If no r is kept, which happens with a probability of 1 − confidence at most, [low, high] is returned: it is the truth
-// at any confidence.
+// If no r is kept, which happens with a probability of 1 − confidence at most, the released ratio lies outside of
+// [low, high] by more than errors explain. The interval is then that of the nearest ratio in [low, high], for which the
+// error is the fewest standard deviations. (It would otherwise be empty: no choice can make it miss more often. That the
+// ratio is in [low, high] is certain in any case.)
 func RatioInterval(numerator, denominator float64, n, d Error, confidence, low, high float64) (lo, hi float64, err error) {
 	if err := checkRatio(numerator, denominator, n, d, confidence, low, high); err != nil {
 		return 0, 0, err
 	}
-	miss := 1 - confidence
-	above, below := n.spread(), d.spread()
-	kept := func(r float64) bool {
-		t := math.Abs(numerator-r*denominator) - n.Bias - math.Abs(r)*d.Bias
-		const accuracy = 0.998 // of the probability
-		return above.farther(below, math.Abs(r), t, miss) >= miss*accuracy
-	}
-	points := ratiosToTry(numerator, denominator, low, high)
-	first, last := slices.IndexFunc(points, kept), len(points)-1
+	q := ratio{numerator, denominator, n, d, n.spread(), d.spread(), 1 - confidence}
+	lo, hi = q.interval(low, high)
+	return lo, hi, nil
+}
+
+// ratio is what is known of one.
+type ratio struct {
+	numerator, denominator float64
+	n, d                   Error
+	above, below           spread // of the numerator and of the denominator
+	miss                   float64
+}
+
+// kept reports whether an error as large as that of the released numbers, if r is true, has a probability of miss.
+func (q ratio) kept(r float64) bool {
+	const accuracy = 0.998 // of the probability, for confidences up to 0.9999
+	t := math.Abs(q.numerator-r*q.denominator) - q.n.Bias - math.Abs(r)*q.d.Bias
+	return q.above.farther(q.below, math.Abs(r), t, q.miss) >= accuracy*q.miss
+}
+
+// deviations returns how many standard deviations the error of the released numbers is, if r is true.
+func (q ratio) deviations(r float64) float64 {
+	return math.Abs(q.numerator-r*q.denominator) / math.Hypot(q.n.TotalStd(), r*q.d.TotalStd())
+}
+
+func (q ratio) interval(low, high float64) (lo, hi float64) {
+	points := q.toTry(low, high)
+	first, last := slices.IndexFunc(points, q.kept), len(points)-1
 	if first < 0 {
-		return low, high, nil
+		nearest := slices.MinFunc(points, func(a, b float64) int { return cmp.Compare(q.deviations(a), q.deviations(b)) })
+		q.numerator = nearest * q.denominator // at which nearest is kept
+		return q.interval(low, high)
 	}
-	for !kept(points[last]) {
+	for !q.kept(points[last]) {
 		last--
 	}
 	// About how far from the released ratio the ends are, if the denominator is much larger than its error.
-	step := math.Hypot(n.TotalStd(), d.TotalStd()*numerator/denominator) / math.Abs(denominator)
+	released := q.numerator / q.denominator
+	step := math.Hypot(q.n.TotalStd(), released*q.d.TotalStd()) / math.Abs(q.denominator)
 	lo, hi = points[first], points[last]
 	if first > 0 {
-		lo = boundary(kept, lo, points[first-1], step)
+		lo = boundary(q.kept, lo, points[first-1], step)
 	}
 	if last < len(points)-1 {
-		hi = boundary(kept, hi, points[last+1], step)
+		hi = boundary(q.kept, hi, points[last+1], step)
 	}
-	return lo, hi, nil
+	return lo, hi
 }
 
 func checkRatio(numerator, denominator float64, n, d Error, confidence, low, high float64) error {
@@ -70,14 +95,14 @@ func checkRatio(numerator, denominator float64, n, d Error, confidence, low, hig
 	return nil
 }
 
-// ratiosToTry returns points of [low, high] in ascending order, among them both ends and the released ratio if it is
-// within. Between two of them, nothing that would be kept is overlooked. If both numbers are positive, that is a fact for
-// positive r: up to the released ratio, numerator − r·denominator falls and its error gets wider; from there on the same
-// is true of what is divided by r, with 1/r in its place. Otherwise the chance of what is seen may fall and rise again,
-// but so slowly that some steps will do.
-func ratiosToTry(numerator, denominator, low, high float64) []float64 {
+// toTry returns points of [low, high] in ascending order, among them both ends and the released ratio if it is within, so
+// that nothing that would be kept between two of them is overlooked. If both numbers are positive, that is certain for
+// positive r: up to the released ratio, numerator − r·denominator falls while its error gets wider; from there on the same
+// is true of both divided by r, with 1/r in its place. Otherwise the chance of what is seen may fall and rise again, but
+// so slowly that a dozen steps will do.
+func (q ratio) toTry(low, high float64) []float64 {
 	pieces := 12
-	if numerator > 0 && denominator > 0 && low >= 0 {
+	if q.numerator > 0 && q.denominator > 0 && low >= 0 {
 		pieces = 1
 	}
 	points := []float64{low}
@@ -85,7 +110,7 @@ func ratiosToTry(numerator, denominator, low, high float64) []float64 {
 		points = append(points, low+(high-low)*float64(i)/float64(pieces))
 	}
 	points = append(points, high)
-	if released := numerator / denominator; released > low && released < high { // not if it is NaN or infinite
+	if released := q.numerator / q.denominator; released > low && released < high { // not if it is NaN or infinite
 		points = append(points, released)
 	}
 	slices.Sort(points)
@@ -96,7 +121,7 @@ func ratiosToTry(numerator, denominator, low, high float64) []float64 {
 // from the kept one it is: near enough to make the interval wider by a thousandth at most.
 func boundary(kept func(float64) bool, in, out, guess float64) float64 {
 	start, toward := in, math.Copysign(guess, out-in)
-	for next := start + toward; math.Abs(next-start) < math.Abs(out-start); next = start + toward {
+	for next := start + toward; toward != 0 && math.Abs(next-start) < math.Abs(out-start); next = start + toward {
 		if !kept(next) {
 			out = next
 			break

@@ -10,12 +10,12 @@ import (
 // question is chosen by the answers before it. (Mironov, Rényi Differential Privacy, 2017, Proposition 1.)
 type curve [numOrders]float64
 
-// The orders α = 1 + 2^(i/4), i = −48 … 56. At its best order a converted ε is, near enough, a·(α−1) + b/(α−1) plus what
+// The orders α = 1 + 2^(i/4), i = −28 … 56. At its best order a converted ε is, near enough, a·(α−1) + b/(α−1) plus what
 // hardly depends on α; an order that is off by a factor of 2^(1/8) at most costs 0.4 % at most of that. The smallest α are
-// for ε in the hundreds of thousands, the largest, of 16 385, for ε below 0.01. Still larger ones would trade a hundredth of
+// for ε of a hundred thousand, the largest, of 16 385, for ε below 0.01. Still larger ones would trade a hundredth of
 // a percent of a single question's ε for δ.
 const (
-	firstOrder = -48
+	firstOrder = -28
 	lastOrder  = 56
 	numOrders  = lastOrder - firstOrder + 1
 )

@@ -209,16 +209,20 @@ func TestGaussianSigmaIsWhatIsDrawn(t *testing.T) {
 func TestBreachDeltaCoversAnySpread(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sigma := math.Exp(rapid.Float64Range(math.Log(0.15), math.Log(100)).Draw(t, "ln sigma")) // of Δ = 1
-		changes := rapid.SliceOfN(rapid.Float64Range(1e-3, 1), 1, 200).Draw(t, "changes")
-		length := 0.
+		changes := rapid.SliceOfN(rapid.Float64Range(1e-3, 1), 1, 20).Draw(t, "changes")
+		equal := rapid.IntRange(0, 20_000).Draw(t, "equal changes")
+		length := float64(equal)
 		for _, c := range changes {
 			length += c * c
 		}
-		breach := 0.
-		for _, c := range changes {
-			breach += upperNormal(gaussianReach-c/math.Sqrt(length)/sigma) - upperNormal(gaussianReach)
+		exceed := func(c float64) float64 {
+			return upperNormal(gaussianReach-c/math.Sqrt(length)/sigma) - upperNormal(gaussianReach)
 		}
-		if charge := (Loss{Cells: int64(len(changes))}).breachDelta(sigma); breach > charge {
+		breach := float64(equal) * exceed(1)
+		for _, c := range changes {
+			breach += exceed(c)
+		}
+		if charge := (Loss{Cells: int64(len(changes) + equal)}).breachDelta(sigma); breach > charge {
 			t.Errorf("%v, charged %v", breach, charge)
 		}
 	})

@@ -6,7 +6,7 @@ import "math"
 // the sum of the draws on the integers, and a Gaussian apart from it, or all in one [mixture].
 type spread struct {
 	exact  []float64 // probabilities of 0, ±1, ±2, … of the sum of the draws, each for one sign; nil if smooth is set
-	std    float64   // of the Gaussian error, which smooth has in it too
+	std    float64   // of the Gaussian error, which smooth has in it as well
 	smooth mixture
 }
 
@@ -14,40 +14,48 @@ const (
 	// blurred is a standard deviation from which on a Gaussian hides the steps of integers: e^(−2π²) < 10⁻⁸ remains.
 	blurred = 1.
 	// coarse is the standard deviation of a sum of draws of small scale up to which it is taken exactly. Beyond it there
-	// are so many that their sum is smooth but for its steps; its shape is then a little off far out, for which its
-	// variance is taken as a hundredth larger.
+	// are so many that their sum is smooth, but for its steps.
 	coarse = 12.
 )
 
 func (e Error) spread() spread {
-	draws, deviation := float64(e.Draws), e.Noise.Std()
-	width, rounding := 0., 1./12 // scale of a draw, and the variance that rounding adds to it
+	draws, variance := float64(e.Draws), e.Std*e.Std
+	width := 0.
 	if e.Noise.Mechanism == Laplace {
 		width = e.Noise.scale()
 	} else {
 		width = e.Noise.sigma()
 	}
-	if width < smallScale {
-		if e.Std < blurred && math.Sqrt(draws)*deviation < coarse {
-			return spread{exact: e.exactDraws(), std: e.Std}
-		}
-		deviation *= 1.005
-		width = min(width, deviation) // where nearly all draws are 0
-		if e.Noise.Mechanism == Laplace {
-			width = min(width, deviation/math.Sqrt2)
-			rounding = deviation*deviation - 2*width*width
-		} else {
-			rounding = deviation*deviation - width*width
-		}
+	switch {
+	case width < smallScale && e.Std < blurred && math.Sqrt(draws)*e.Noise.Std() < coarse:
+		return spread{exact: e.exactDraws(), std: e.Std}
+	case width < smallScale:
+		return spread{smooth: e.Noise.likeSum(draws).plus(variance), std: e.Std}
 	}
-	s := spread{std: e.Std}
-	variance := draws*rounding + e.Std*e.Std
+	variance += draws / 12 // for rounding
 	if e.Noise.Mechanism == Laplace {
-		s.smooth = newMixture(e.Draws, width, 5).plus(variance)
-	} else {
-		s.smooth = mixture{[]float64{draws*width*width + variance}, []float64{1}}
+		return spread{smooth: newMixture(draws, width, 5).plus(variance), std: e.Std}
 	}
-	return s
+	return spread{smooth: mixture{[]float64{draws*width*width + variance}, []float64{1}}, std: e.Std}
+}
+
+// likeSum returns a smooth distribution of the variance and the fourth moment of a sum of so many draws of small scale,
+// where that isn't all there is, or not coarse: a sum of another number of Laplace variables. What that leaves out far out
+// (the sixth moment; the fourth, of draws that are nearly always 0) is made up for by a hundredth more of variance.
+func (n Noise) likeSum(draws float64) mixture {
+	square, fourth := 0., 0.
+	for k, p := range n.lattice(1e-12) {
+		value := float64(k)
+		square += 2 * p * value * value
+		fourth += 2 * p * value * value * value * value
+	}
+	variance := 1.01 * draws * square
+	excess := fourth/(square*square) - 3 // of a draw; it is 3 for a Laplace variable
+	if excess <= 0 {
+		return mixture{[]float64{variance}, []float64{1}}
+	}
+	number := max(0.5, 3*draws/excess)
+	return newMixture(number, math.Sqrt(variance/(2*number)), 5)
 }
 
 // exactDraws returns the probabilities of 0, ±1, ±2, … of the sum of the draws, each for one sign. What is left out, at most

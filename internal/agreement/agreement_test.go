@@ -102,7 +102,9 @@ func TestHashIsOfTheMeaning(t *testing.T) {
 		"analyst key":       {key(5).String(), key(9).String()},
 		"epsilon_per_query": {"epsilon_per_query: 1", "epsilon_per_query: 1.000001"},
 		"epsilon_total":     {"10.5", "10.500001"},
-		"delta_per_query":   {"10.5", "10.5, delta_per_query: 2e-6"},
+		"delta_per_query":   {"10.5", "10.5, delta_per_query: 2e-6, delta_total: 1e-5"},
+		"delta_total":       {"10.5", "10.5, delta_total: 2e-5"},
+		"organisation":      {"{name: marketing,", "{name: marketing, organisation: agency,"},
 		"noise":             {"limits", "noise: coordinator\nlimits"},
 	} {
 		hash := parse(t, strings.Replace(golden, replace[0], replace[1], 1)).Hash()
@@ -154,6 +156,30 @@ func TestLookups(t *testing.T) {
 	}
 	if _, ok := a.AnalystByKey(identity.PublicKey{}); ok || a.IsMember(identity.PublicKey{}) {
 		t.Error("the zero key is a member's")
+	}
+}
+
+// Whose budget an analyst's questions are on: their organisation's, or their own.
+func TestOrganisations(t *testing.T) {
+	for text, want := range map[string]string{
+		golden: "marketing",
+		strings.Replace(golden, "{name: marketing,", "{name: marketing, organisation: agency,", 1): "agency",
+		strings.Replace(golden, "{name: marketing,", "{name: marketing, organisation: bank,", 1):   "bank", // a party's own analysts
+	} {
+		if a, ok := parse(t, text).Analyst("marketing"); !ok || a.Budget() != want {
+			t.Errorf("%+v asks on the account of %q, want %q", a, a.Budget(), want)
+		}
+	}
+}
+
+// The δ of all questions together is, where the file does not say, 10⁻⁵, or ten times that of one question if that is more;
+// never less than that of one question, and below 1.
+func TestDefaultDeltaTotal(t *testing.T) {
+	for per, want := range map[string]float64{"1e-9": 1e-5, "1e-6": 1e-5, "2e-6": 2e-5, "0.04": 0.4, "0.2": 0.5, "0.7": 0.7, "0.999": 0.999} {
+		a := parse(t, strings.Replace(golden, "10.5}", "10.5, delta_per_query: "+per+"}", 1))
+		if got := a.Limits.DeltaTotal; math.Abs(got/want-1) > 1e-12 {
+			t.Errorf("delta_per_query %s: delta_total is %v, want %v", per, got, want)
+		}
 	}
 }
 

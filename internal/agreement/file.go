@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -48,8 +49,8 @@ func defaults() *Agreement {
 	}
 }
 
-// leftOut is the δ of a file that does not say.
-const leftOut = -1
+// leftOut is the δ of a file that does not say: a number that nobody writes.
+const leftOut = -math.SmallestNonzeroFloat64
 
 func checked(name string, read *Agreement) (*Agreement, error) {
 	if read.Limits.DeltaTotal == leftOut {

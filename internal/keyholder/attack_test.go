@@ -2,7 +2,7 @@ package keyholder
 
 import (
 	"bytes"
-	"math/big"
+	"math/bits"
 	"slices"
 	"strings"
 	"testing"
@@ -13,47 +13,54 @@ import (
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
 
-// minus subtracts one encoded polynomial from another, residue by residue: what an attacker needs of the algebra.
-func minus(set params.Set, a, b []byte) []byte {
-	var out []byte
-	for _, q := range set.Q {
-		prime := new(big.Int).SetUint64(q)
-		size := uint(prime.BitLen())
-		length := int(size) * set.N() / 8
-		x, y := new(big.Int).SetBytes(a[:length]), new(big.Int).SetBytes(b[:length])
-		a, b = a[length:], b[length:]
-		packed, mask := new(big.Int), new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), size), big.NewInt(1))
-		residues := make([]*big.Int, set.N())
-		for i := range residues { // the last residue is in the lowest bits
-			shift := size * uint(set.N()-1-i)
-			u, v := new(big.Int).Rsh(x, shift), new(big.Int).Rsh(y, shift)
-			residues[i] = u.And(u, mask).Sub(u, v.And(v, mask)).Mod(u, prime)
+// minus subtracts encoded polynomials from others, residue by residue: what an attacker needs of the algebra. Residues are
+// packed to the bit length of their prime, at most 56, most significant bit first.
+func minus(set params.Set, a, b []byte) (out []byte) {
+	for len(a) > 0 {
+		for _, q := range set.Q {
+			size := bits.Len64(q)
+			length := size * set.N() / 8
+			row := make([]byte, length)
+			for i := range set.N() {
+				first, last := i*size/8, ((i+1)*size-1)/8 // bytes that the residue is in
+				shift := (last+1)*8 - (i+1)*size
+				read := func(from []byte) (x uint64) {
+					for _, b := range from[first : last+1] {
+						x = x<<8 | uint64(b)
+					}
+					return x >> shift & (1<<size - 1)
+				}
+				difference := (read(a) + q - read(b)) % q << shift
+				for at := last; at >= first; at-- {
+					row[at] |= byte(difference)
+					difference >>= 8
+				}
+			}
+			out, a, b = append(out, row...), a[length:], b[length:]
 		}
-		for _, r := range residues {
-			packed.Lsh(packed, size).Or(packed, r)
-		}
-		out = append(out, packed.FillBytes(make([]byte, length))...)
 	}
 	return out
 }
 
-// Attack 2, the rogue key: whoever opens last would like to open b' − Σ b_i, which makes the joint key its own. The first
+// Attack 2, the rogue key, with one lane and with several: whoever opens last would like to open b' − Σ b_i, which makes the joint key its own. The first
 // half shows that the sum is then the rogue's, the second that a key-holder refuses: the share is not what was committed to
 // before anybody had seen one.
 func TestRogueShareIsRefused(t *testing.T) {
-	x := sit(t, 1, agreement.NoiseEveryone)
-	openings := x.open()
-	own := openings[2].GetShare()
-	rogue := minus(x.plan.Params, minus(x.plan.Params, own, openings[0].GetShare()), openings[1].GetShare())
-	joint, err := x.holders[0].Ring().JoinKey(x.holders[0].Transcript, [][]byte{openings[0].GetShare(), openings[1].GetShare(), rogue})
-	x.must(err)
-	if !bytes.Equal(joint.Sum(), own) {
-		t.Fatal("the joint key is not the rogue's: the test shows nothing")
-	}
-	_, err = x.holders[0].Agree([]*sottov1.Opening{openings[0], openings[1], {Share: rogue, Nonce: openings[2].GetNonce()}})
-	refused(t, "rogue share", x.holders[0], err)
-	if !strings.Contains(err.Error(), "opening of coordinator is not what it committed to") {
-		t.Errorf("error is %v, want one that names the rogue", err)
+	for _, x := range []*table{sit(t, 1, agreement.NoiseEveryone), sitFor(t, questions()["either by both"])} {
+		openings := x.open()
+		own := openings[2].GetShare()
+		rogue := minus(x.plan.Params, minus(x.plan.Params, own, openings[0].GetShare()), openings[1].GetShare())
+		shares := [][]byte{openings[0].GetShare(), openings[1].GetShare(), rogue}
+		joint, err := x.holders[0].Ring().JoinKey(x.holders[0].Transcript, shares, x.plan.Lanes())
+		x.must(err)
+		if !bytes.Equal(joint.Sum(), own) {
+			t.Fatal("the joint key is not the rogue's: the test shows nothing")
+		}
+		_, err = x.holders[0].Agree([]*sottov1.Opening{openings[0], openings[1], {Share: rogue, Nonce: openings[2].GetNonce()}})
+		refused(t, "rogue share", x.holders[0], err)
+		if !strings.Contains(err.Error(), "opening of coordinator is not what it committed to") {
+			t.Errorf("error is %v, want one that names the rogue", err)
+		}
 	}
 }
 

@@ -80,7 +80,8 @@ func (s *Session) Release(handOvers []protocol.HandOver, next func() ([]byte, er
 		Transcript: s.Transcript, KeyHolder: s.name, Commitments: s.setHash, HandOvers: protocol.HandOversHash(handOvers),
 		Sealed: sha256.Sum256(sealed),
 	}
-	body.MicroEpsilon, body.Delta = s.Plan.Charge(s.name)
+	charge := s.Plan.Charge(s.name)
+	body.MicroEpsilon, body.AttoDelta, body.Cells = charge.MicroEpsilon, charge.AttoDelta, charge.Cells
 	return sealed, body, nil
 }
 

@@ -38,15 +38,15 @@ func TestOnlySignedResultsAreOpened(t *testing.T) {
 		s := x.holders[0]
 		handOvers, err := s.CheckHandOvers(c.signed, c.own("a"))
 		x.must(err)
-		release, err := s.Release(handOvers, alter(c.c1), Charge{})
+		sealed, body, err := s.Release(handOvers, alter(c.c1))
 		if name == "stopped" && errors.Is(err, stopped) {
 			err = fault.From(fault.New(fault.Protocol, "").Wrap(err))
 		}
 		refused(t, name, s, err)
-		if release != nil {
+		if sealed != nil || body != nil {
 			t.Errorf("%s: something was released", name)
 		}
-		_, err = s.Release(handOvers, results(c.c1), Charge{})
+		_, _, err = s.Release(handOvers, results(c.c1))
 		refused(t, name+", then again", s, err)
 	}
 
@@ -54,11 +54,11 @@ func TestOnlySignedResultsAreOpened(t *testing.T) {
 	x := sit(t, 1, agreement.NoiseEveryone)
 	c := x.hops([]int64{1})
 	c.c1[0] = bytes.Repeat([]byte{0xff}, len(c.c1[0]))
-	c.bodies[1].Cells[0].C1 = sha256.Sum256(c.c1[0])
+	c.bodies[1].Results[0].C1 = sha256.Sum256(c.c1[0])
 	x.sign(c)
 	handOvers, err := x.holders[0].CheckHandOvers(c.signed, c.own("a"))
 	x.must(err)
-	_, err = x.holders[0].Release(handOvers, results(c.c1), Charge{})
+	_, _, err = x.holders[0].Release(handOvers, results(c.c1))
 	refused(t, "out of range", x.holders[0], err)
 }
 
@@ -71,8 +71,8 @@ func TestHandOversThatDoNotFit(t *testing.T) {
 		"another session": func(x *table, c *chain) { c.bodies[1].Transcript[0]++; x.sign(c) },
 		"another key":     func(x *table, c *chain) { c.bodies[1].PublicKey[0]++; x.sign(c) },
 		"blocks swapped":  func(x *table, c *chain) { c.bodies[1].In[0]++; x.sign(c) },
-		"a cell less":     func(x *table, c *chain) { c.bodies[1].Cells = c.bodies[1].Cells[:2]; x.sign(c) },
-		"one c1 twice":    func(x *table, c *chain) { c.bodies[1].Cells[2].C1 = c.bodies[1].Cells[0].C1; x.sign(c) },
+		"a result less":   func(x *table, c *chain) { c.bodies[1].Results = c.bodies[1].Results[:2]; x.sign(c) },
+		"one c1 twice":    func(x *table, c *chain) { c.bodies[1].Results[2].C1 = c.bodies[1].Results[0].C1; x.sign(c) },
 		"own one altered": func(x *table, c *chain) { c.bodies[0].Out[0]++; c.bodies[1].In[0]++; x.sign(c) },
 	} {
 		x := sit(t, 3, agreement.NoiseEveryone)
@@ -98,9 +98,9 @@ func TestReleasedOnce(t *testing.T) {
 	c := x.hops([]int64{1})
 	handOvers, err := x.holders[0].CheckHandOvers(c.signed, c.own("a"))
 	x.must(err)
-	_, err = x.holders[0].Release(handOvers, results(c.c1), Charge{})
+	_, _, err = x.holders[0].Release(handOvers, results(c.c1))
 	x.must(err)
-	_, err = x.holders[0].Release(handOvers, results(c.c1), Charge{})
+	_, _, err = x.holders[0].Release(handOvers, results(c.c1))
 	refused(t, "released twice", x.holders[0], err)
 }
 
@@ -119,16 +119,16 @@ func TestErasedWhileWaiting(t *testing.T) {
 		handOvers, err := s.CheckHandOvers(c.signed, c.own("a"))
 		x.must(err)
 		cell, next := 0, results(c.c1)
-		release, err := s.Release(handOvers, func() ([]byte, error) {
+		sealed, body, err := s.Release(handOvers, func() ([]byte, error) {
 			if cell == at {
 				s.Erase()
 				refused(t, name, s, fault.New(fault.Protocol, ""))
 			}
 			cell++
 			return next()
-		}, Charge{})
+		})
 		refused(t, name, s, err)
-		if release != nil || !strings.Contains(err.Error(), "ended before it was released") {
+		if sealed != nil || body != nil || !strings.Contains(err.Error(), "ended before it was released") {
 			t.Errorf("erased while waiting %s: error is %v", name, err)
 		}
 	}

@@ -31,8 +31,10 @@ func TestSessionOpensToTheTruthAndAllNoise(t *testing.T) {
 	for i, r := range releases {
 		var body protocol.Release
 		x.must(protocol.Verify(r.GetRelease(), x.keys[x.plan.KeyHolders[i]].Public(), "", &body))
-		if body.MicroEpsilon != 1_000_000 || body.Delta != x.plan.Query.TotalDelta() {
-			t.Errorf("release says that %d, %v were charged", body.MicroEpsilon, body.Delta)
+		charge := x.plan.Charge(x.plan.KeyHolders[i])
+		if body.MicroEpsilon != charge.MicroEpsilon || body.AttoDelta != charge.AttoDelta || body.Cells != charge.Cells ||
+			(charge.MicroEpsilon == 1_000_000) != (i < 2) || body.LedgerRows != 0 {
+			t.Errorf("release says that %d, %d, %d were charged", body.MicroEpsilon, body.AttoDelta, body.Cells)
 		}
 	}
 }
@@ -160,7 +162,7 @@ func TestStepsOutOfOrder(t *testing.T) {
 			return err
 		}}
 		share = call{"release", func(_ *table, s *Session, c *chain) error {
-			_, err := s.Release(c.bodies, results(c.c1), Charge{})
+			_, _, err := s.Release(c.bodies, results(c.c1))
 			return err
 		}}
 	)
@@ -206,7 +208,7 @@ func TestSecretsAreOverwritten(t *testing.T) {
 		if slices.ContainsFunc(noise, func(z int64) bool { return z != 0 }) {
 			t.Errorf("%s: the noise is still in memory", name)
 		}
-		if _, err := share.Scalar(make([]byte, s.Ring().PolyBytes())); err == nil {
+		if _, err := share.Scalars(make([]byte, s.Ring().PolyBytes()), 1); err == nil {
 			t.Errorf("%s: the key share still opens", name)
 		}
 		refused(t, name, s, fault.New(fault.Protocol, ""))

@@ -1,7 +1,6 @@
 package keyholder
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"math/big"
 	"testing"
@@ -27,8 +26,27 @@ type table struct {
 	holders   []*Session
 }
 
-// sit begins a session about so many cells, with that noise.
+// sit begins a session about so many cells, with that noise: a count of the customers of both, by a dimension of b.
 func sit(t testing.TB, cells int, noise agreement.Noise) *table {
+	t.Helper()
+	q := &query.Query{Measure: query.Count, Audience: "a.member && b.member", Noise: string(noise)}
+	if cells > 1 {
+		q.GroupBy = []query.Dimension{dimension("b", cells-1)}
+	}
+	return sitFor(t, q)
+}
+
+// dimension is one of a party with so many values.
+func dimension(party string, values int) query.Dimension {
+	d := query.Dimension{Party: party, Name: "shelf"}
+	for i := range values {
+		d.Values = append(d.Values, fmt.Sprint(i))
+	}
+	return d
+}
+
+// sitFor begins a session about a question, of which measure, audience, group-by, amount and noise are given.
+func sitFor(t testing.TB, q *query.Query) *table {
 	t.Helper()
 	x := &table{TB: t, keys: map[string]*identity.Key{}, id: protocol.NewSession()}
 	key := func(name string) identity.PublicKey {
@@ -41,24 +59,14 @@ func sit(t testing.TB, cells int, noise agreement.Noise) *table {
 		Collaboration: "loyalty",
 		Coordinator:   agreement.Coordinator{Address: "c:1", Key: key(agreement.CoordinatorName)},
 		Parties:       []agreement.Party{{Name: "a", Address: "a:1", Key: key("a")}, {Name: "b", Address: "b:1", Key: key("b")}},
-		Noise:         noise,
+		Noise:         agreement.Noise(q.Noise),
 	}
 	var err error
 	x.analyst, err = seal.NewKey()
 	x.must(err)
-	q := &query.Query{
-		Audience: "a.member && b.member", Precision: "low", Noise: string(noise), Mechanism: "laplace", MicroEpsilon: 1_000_000,
-		Recipient: x.analyst.Public(),
-		Participants: []query.Participant{
-			{Party: "a", IdentityType: "email", CustomersUpTo: 1000}, {Party: "b", IdentityType: "email", CustomersUpTo: 1000},
-		},
-	}
-	if cells > 1 {
-		values := make([]string, cells-1)
-		for i := range values {
-			values[i] = fmt.Sprint(i)
-		}
-		q.GroupBy = []query.Dimension{{Party: "b", Name: "shelf", Values: values}}
+	q.Precision, q.Mechanism, q.MicroEpsilon, q.Recipient = "low", "laplace", 1_000_000, x.analyst.Public()
+	q.Participants = []query.Participant{
+		{Party: "a", IdentityType: "email", CustomersUpTo: 1000}, {Party: "b", IdentityType: "email", CustomersUpTo: 1000},
 	}
 	x.plan, err = query.NewPlan(q)
 	x.must(err)
@@ -127,46 +135,6 @@ func (x *table) joint() *Joint {
 	return joint
 }
 
-// chain is what the hops leave behind.
-type chain struct {
-	bodies []protocol.HandOver
-	signed []*sottov1.Signed
-	c1     [][]byte // per cell
-}
-
-// hops plays both hops of the chain: a encrypts the truth, one slot per cell, and b multiplies by the slot of each cell.
-func (x *table) hops(truth []int64) *chain {
-	x.Helper()
-	joint := x.joint()
-	w, ring := joint.Key.NewWorker(), x.holders[0].Ring()
-	slots := make([]int64, x.plan.Params.N())
-	copy(slots, truth)
-	block, plain := ring.NewBlock(), w.NewPlain()
-	x.must(w.Encrypt(slots, block))
-	stream := protocol.NewStreamHash(x.holders[0].Transcript, 0, 0)
-	stream.Add(ring.AppendBlock(nil, block))
-	body := protocol.HandOver{Transcript: x.holders[0].Transcript, PublicKey: joint.PublicHash, Party: "a", Out: stream.Sum()}
-	last := body
-	last.Party, last.Hop, last.In, last.Out = "b", 1, body.Out, [32]byte{}
-	c := &chain{}
-	for cell := range x.plan.Cells {
-		clear(slots)
-		slots[cell] = 1
-		w.Encode(slots, plain)
-		result := ring.NewBlock()
-		w.MultiplyAdd(block, plain, result)
-		if cell < 10 { // what any real hop does for all; it costs the most, and the tests of noise have many cells
-			x.must(w.Rerandomise(result))
-		}
-		c0, c1 := ring.Output(result)
-		last.Cells = append(last.Cells, protocol.Cell{C1: sha256.Sum256(c1), C0: x.plan.Params.AppendScalar(nil, c0)})
-		c.c1 = append(c.c1, c1)
-	}
-	c.bodies = []protocol.HandOver{body, last}
-	x.sign(c)
-	return c
-}
-
 // sign signs the hand-overs as they are now.
 func (x *table) sign(c *chain) {
 	c.signed = nil
@@ -202,9 +170,9 @@ func (x *table) release(c *chain) (all []*sottov1.SealedRelease) {
 	for i, s := range x.holders {
 		handOvers, err := s.CheckHandOvers(c.signed, c.own(x.plan.KeyHolders[i]))
 		x.must(err)
-		release, err := s.Release(handOvers, results(c.c1), Charge{MicroEpsilon: 1_000_000, Delta: x.plan.Query.TotalDelta()})
+		sealed, body, err := s.Release(handOvers, results(c.c1))
 		x.must(err)
-		all = append(all, release)
+		all = append(all, s.Sign(sealed, body))
 	}
 	return all
 }
@@ -218,9 +186,23 @@ func (x *table) answer(c *chain, releases []*sottov1.SealedRelease) []int64 {
 	_, err = protocol.VerifyReleases(releases, x.plan, x.agreement, transcript, handOvers)
 	x.must(err)
 	sums := make([]*big.Int, x.plan.Cells)
-	for cell, signed := range handOvers[len(handOvers)-1].Cells {
-		sums[cell], err = x.plan.Params.ParseScalar(signed.C0)
-		x.must(err)
+	for cell := range sums {
+		sums[cell] = new(big.Int)
+	}
+	last := -1
+	for i := range x.plan.Chains {
+		planned := &x.plan.Chains[i]
+		last += len(planned.Hops)
+		for ciphertext, signed := range handOvers[last].Results {
+			for lane := range signed.C0 {
+				scalar, err := x.plan.Params.ParseScalar(signed.C0[lane])
+				x.must(err)
+				for _, target := range planned.Into[planned.Result(ciphertext, lane)] {
+					scaled := new(big.Int).Mul(scalar, big.NewInt(target.Coefficient))
+					sums[target.Cell].Add(sums[target.Cell], scaled)
+				}
+			}
+		}
 	}
 	size := x.plan.Params.ScalarBytes()
 	for i, r := range releases {

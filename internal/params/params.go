@@ -133,8 +133,8 @@ func sqrt(x float64) *big.Float { return new(big.Float).SetPrec(precision).Sqrt(
 //
 //	B = 9.5·σ_f·√M·n^(h−½)·(t/2)^h·2³·Σ|coef|, σ_f = 3.2·√(1 + 4nN/3)
 //
-// for h products over M blocks and N key-holders; without products the factor √M·n^(h−½)·(t/2)^h is 1. A fresh encryption under the joint key has Gaussian noise of standard
-// deviation σ_f; multiplying by h plaintexts with coefficients up to t/2 stretches it by at most the Euclidean norm of
+// for h products over M blocks and N key-holders; without products the factor √M·n^(h−½)·(t/2)^h is 1. A fresh
+// encryption under the joint key has Gaussian noise of standard deviation σ_f; multiplying by h plaintexts with coefficients up to t/2 stretches it by at most the Euclidean norm of
 // their product, n^(h−½)·(t/2)^h; 9.5 standard deviations leave less than 2⁻⁶⁴; the factor 2³ covers the fresh zeroes
 // added at every hop and the carries of the plaintext modulus.
 func (s Set) NoiseBound(need Need) *big.Float {

@@ -35,8 +35,9 @@ func TestGoldenHashes(t *testing.T) {
 			"84b29f6fb9a3192998832957197b49443c5a148bc7bd011cbe0b14bb94a56e2f",
 		},
 		"hand-overs": {protocol.HandOversHash([]protocol.HandOver{{
-			Transcript: transcript, PublicKey: one, Party: "bank", Hop: 1, In: two, Cells: []protocol.Cell{{C1: one, C0: []byte{5}}},
-		}}), "f7cad79edd80a85c80a11d76bf532e0201d84fb4990dcf2c070422225c9a6e46"},
+			Transcript: transcript, PublicKey: one, Party: "bank", Hop: 1, In: two,
+			Results: []protocol.Result{{C1: one, C0: [][]byte{{5}, {6, 7}}}, {C1: two, C0: [][]byte{{8}}}},
+		}}), "0895eca1815c23bc256ebfede3c72e23c6a2d5b0a27b1ed9e77172d9b0754cb1"},
 	} {
 		if got := hex.EncodeToString(c.got[:]); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
@@ -66,6 +67,18 @@ func TestHashesBindTheirInputs(t *testing.T) {
 	once("salt, reordered", protocol.Salt(a, [][32]byte{b, a}))
 	once("salt of another transcript", protocol.Salt(b, [][32]byte{a, b}))
 	once("salt of fewer", protocol.Salt(a, [][32]byte{a}))
+	results := func(c0 ...[][]byte) [32]byte {
+		h := protocol.HandOver{Transcript: a, Party: "bank"}
+		for _, lanes := range c0 {
+			h.Results = append(h.Results, protocol.Result{C0: lanes})
+		}
+		return protocol.HandOversHash([]protocol.HandOver{h})
+	}
+	once("one result", results([][]byte{{1, 2}}))
+	once("one result of two lanes", results([][]byte{{1}, {2}}))
+	once("two results", results([][]byte{{1}}, [][]byte{{2}}))
+	once("a lane without a number", results([][]byte{{1, 2}, {}}))
+	once("no hand-over", protocol.HandOversHash(nil))
 	once("public key", protocol.PublicKeyHash(a, []byte("sum")))
 	once("public key of another transcript", protocol.PublicKeyHash(b, []byte("sum")))
 	for name, blocks := range map[string][]string{

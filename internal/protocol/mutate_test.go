@@ -40,6 +40,8 @@ func mutations(v reflect.Value, path string, visit func(path string)) {
 		try(reflect.ValueOf(v.Float()+1e-9), "")
 	case reflect.Int64:
 		try(reflect.ValueOf(v.Int()+1), "")
+	case reflect.Bool:
+		try(reflect.ValueOf(!v.Bool()), "")
 	case reflect.Uint8:
 		try(reflect.ValueOf(uint8(v.Uint()^1)), "")
 	default:

@@ -72,8 +72,9 @@ type Release struct {
 	Commitments  [32]byte
 	HandOvers    [32]byte // HandOversHash
 	Sealed       [32]byte // SHA-256 of the sealed bytes
-	MicroEpsilon int64    // what the release was charged at this key-holder, in millionths of ε; 0 at the coordinator
-	Delta        float64  // likewise
+	MicroEpsilon int64    // what the release was charged at this key-holder, as dp.Loss has it; all 0 at the coordinator
+	AttoDelta    int64
+	Cells        int64
 	LedgerRows   int64    // length of this key-holder's ledger, the release included; 0 at the coordinator
 	LedgerHash   [32]byte // its head; zero at the coordinator
 }

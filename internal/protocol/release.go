@@ -34,7 +34,7 @@ func VerifyReleases(sealed []*sottov1.SealedRelease, plan *query.Plan, a *agreem
 		case r.Sealed != sha256.Sum256(sealed[i].GetSealed()):
 			return nil, fault.New(fault.Protocol, "what %s sealed was altered", name)
 		}
-		if micro, delta := plan.Charge(name); r.MicroEpsilon != micro || r.Delta != delta {
+		if charge := plan.Charge(name); r.MicroEpsilon != charge.MicroEpsilon || r.AttoDelta != charge.AttoDelta || r.Cells != charge.Cells {
 			return nil, fault.New(fault.Protocol, "%s charged another price than the question's", name)
 		}
 	}

@@ -2,6 +2,7 @@ package protocol_test
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"math/big"
 	"testing"
 	"time"
@@ -24,11 +25,13 @@ type session struct {
 	public     [32]byte
 
 	handOvers []protocol.HandOver // in the plan's order
+	parties   []string            // whose they are
 	releases  []protocol.Release
 	sealed    [][]byte
 }
 
-// newSession is about three parties, with two groups at the last hop.
+// newSession is about three parties. Its first chain is of two of them, with two lanes; the second of all three; the third of
+// one alone; the fourth of two, with one lane. All have several results.
 func newSession(t *testing.T) *session {
 	t.Helper()
 	s := &session{keys: map[string]*identity.Key{}, public: sha256.Sum256([]byte("joint key"))}
@@ -63,9 +66,9 @@ func newSession(t *testing.T) *session {
 func (s *session) question() *query.Query {
 	q := &query.Query{
 		Collaboration: "loyalty", Agreement: s.agreement.Hash(), Analyst: "marketing", Purpose: "planning", Measure: "count",
-		Audience: "a.member && b.member && c.member", Layout: "hashed", Precision: "low", Noise: "everyone", Mechanism: "laplace",
+		Audience: "a.member && !c.x || a.y && b.member && c.x", Layout: "hashed", Precision: "low", Noise: "everyone", Mechanism: "laplace",
 		MicroEpsilon: 1_000_000, Recipient: []byte("a key"), Nonce: [16]byte{1}, Expires: now.Add(time.Hour).Unix(),
-		GroupBy: []query.Dimension{{Party: "c", Name: "age", Values: []string{"young"}}},
+		GroupBy: []query.Dimension{{Party: "a", Name: "tier", Values: []string{"gold"}}, {Party: "c", Name: "age", Values: []string{"young"}}},
 	}
 	for _, name := range []string{"a", "b", "c"} {
 		q.Participants = append(q.Participants, query.Participant{Party: name, IdentityType: "email", CustomersUpTo: 1000})
@@ -75,36 +78,56 @@ func (s *session) question() *query.Query {
 
 // run fills in what an honest session leaves behind.
 func (s *session) run() {
-	var passed [32]byte
-	for hop, h := range s.plan.Chains[0].Hops {
-		over := protocol.HandOver{Transcript: s.transcript, PublicKey: s.public, Party: h.Party, Hop: int64(hop), In: passed}
-		if hop == len(s.plan.Chains[0].Hops)-1 {
-			for cell := range s.plan.Cells {
-				over.Cells = append(over.Cells, protocol.Cell{
-					C1: sha256.Sum256([]byte{byte(cell)}), C0: s.plan.Params.AppendScalar(nil, big.NewInt(int64(cell))),
-				})
+	for c := range s.plan.Chains {
+		chain := &s.plan.Chains[c]
+		var passed [32]byte
+		for hop, h := range chain.Hops {
+			over := protocol.HandOver{Transcript: s.transcript, PublicKey: s.public, Party: h.Party, Chain: int64(c), Hop: int64(hop), In: passed}
+			if hop == len(chain.Hops)-1 {
+				for i := range chain.Ciphertexts {
+					result := protocol.Result{C1: sha256.Sum256([]byte{byte(c), byte(i)})}
+					for lane := range chain.Used(i) {
+						result.C0 = append(result.C0, s.plan.Params.AppendScalar(nil, big.NewInt(int64(10*i+lane))))
+					}
+					over.Results = append(over.Results, result)
+				}
+			} else {
+				passed = sha256.Sum256([]byte(fmt.Sprint(c, h.Party)))
+				over.Out = passed
 			}
-		} else {
-			passed = sha256.Sum256([]byte(h.Party))
-			over.Out = passed
+			s.handOvers = append(s.handOvers, over)
+			s.parties = append(s.parties, h.Party)
 		}
-		s.handOvers = append(s.handOvers, over)
 	}
 	for _, name := range s.plan.KeyHolders {
 		sealed := []byte("sealed by " + name)
 		s.sealed = append(s.sealed, sealed)
-		s.releases = append(s.releases, protocol.Release{
+		release := protocol.Release{
 			Transcript: s.transcript, KeyHolder: name, Commitments: sha256.Sum256([]byte("commitments")),
-			HandOvers: protocol.HandOversHash(s.handOvers), Sealed: sha256.Sum256(sealed), MicroEpsilon: 1_000_000, Delta: 1e-12,
-		})
+			HandOvers: protocol.HandOversHash(s.handOvers), Sealed: sha256.Sum256(sealed),
+		}
+		charge := s.plan.Charge(name)
+		release.MicroEpsilon, release.AttoDelta, release.Cells = charge.MicroEpsilon, charge.AttoDelta, charge.Cells
+		if name != query.Coordinator {
+			release.LedgerRows, release.LedgerHash = 12, sha256.Sum256([]byte("ledger of "+name))
+		}
+		s.releases = append(s.releases, release)
 	}
+}
+
+// first returns the index of a chain's first hand-over; of the chain after the last, how many there are.
+func (s *session) first(chain int) (n int) {
+	for _, c := range s.plan.Chains[:chain] {
+		n += len(c.Hops)
+	}
+	return n
 }
 
 // signedHandOvers returns all hand-overs, each signed by the party whose hop it is.
 func (s *session) signedHandOvers() []*sottov1.Signed {
 	var out []*sottov1.Signed
 	for i := range s.handOvers {
-		out = append(out, protocol.Sign(s.keys[s.plan.Chains[0].Hops[i].Party], &s.handOvers[i]))
+		out = append(out, protocol.Sign(s.keys[s.parties[i]], &s.handOvers[i]))
 	}
 	return out
 }

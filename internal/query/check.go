@@ -71,7 +71,7 @@ func (q *Query) checkAmount() error {
 		return fault.New(fault.Invalid, "%s: a step of %v is not above 0", a.FullName(), a.Step)
 	case a.Low >= a.High || a.Low < -MaxAmount || a.High > MaxAmount:
 		return fault.New(fault.Invalid, "%s: bounds of %d and %d steps are not in order, or more than %d from 0", a.FullName(), a.Low, a.High, MaxAmount)
-	case len(a.Unit) > 20 || !utf8.ValidString(a.Unit) || slices.ContainsFunc([]rune(a.Unit), unicode.IsControl):
+	case len(a.Unit) > 20 || !utf8.ValidString(a.Unit) || slices.ContainsFunc([]rune(a.Unit), func(r rune) bool { return !unicode.IsPrint(r) }):
 		return fault.New(fault.Invalid, "%s: the unit is not a short printable text", a.FullName())
 	}
 	return nil

@@ -9,7 +9,8 @@ import (
 	"github.com/sotto-dev/sotto/internal/layout"
 )
 
-// Error returns what separates the sum of some released numbers from the truth, given that sum.
+// Error returns what separates the sum of some released numbers from the truth, given that sum. The cells are one, or all those
+// of an answer that have some groups in common.
 func (p *Plan) Error(cells []int, sum int64) dp.Error { return p.error(cells, math.Abs(float64(sum))) }
 
 // LargestError is Error for the sum at which it is largest.

@@ -216,9 +216,12 @@ func TestPrice(t *testing.T) {
 			t.Errorf("%s: delta is %v, want %v; loss is %+v, want %+v (%v); %d numbers", name, c.q.TotalDelta(), want, c.q.Loss(), loss, loss.Check(), p.Cells)
 		}
 		for _, keyHolder := range p.KeyHolders {
-			micro, delta := p.Charge(keyHolder)
-			if keyHolder == query.Coordinator && (micro != 0 || delta != 0) || keyHolder != query.Coordinator && (micro != 1_000_000 || delta != c.q.TotalDelta()) {
-				t.Errorf("%s: %s is charged %d, %v", name, keyHolder, micro, delta)
+			want := loss
+			if keyHolder == query.Coordinator {
+				want = dp.Loss{}
+			}
+			if got := p.Charge(keyHolder); got != want {
+				t.Errorf("%s: %s is charged %+v", name, keyHolder, got)
 			}
 		}
 	}

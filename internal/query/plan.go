@@ -97,6 +97,9 @@ func NewPlan(q *Query) (*Plan, error) {
 		p.Centre = (q.Amount.Low + q.Amount.High) >> 1
 		p.Scale = q.Amount.High - p.Centre
 	}
+	if p.Scale < 1 {
+		return nil, fault.New(fault.Invalid, "%s of %s: its bounds leave no amount", q.Measure, q.Amount.FullName())
+	}
 	if err := p.addChains(); err != nil {
 		return nil, err
 	}
@@ -158,8 +161,8 @@ func (p *Plan) add(local map[string]*Expr, amounts bool, split map[string]bool, 
 	p.Chains = append(p.Chains, chain)
 }
 
-// order puts the hops in the order that moves the fewest bytes: every hop multiplies what travels by its groups, and only
-// what enters the later hops travels, so the most finely divided party goes last. Ties keep the order of the agreement.
+// order puts the most finely divided party last: every hop multiplies what travels by its groups, and what the last one makes
+// does not travel. For up to three hops no other order moves fewer bytes. Ties keep the order of the agreement.
 func (c *Chain) order() {
 	slices.SortStableFunc(c.Hops, func(a, b Hop) int { return a.Groups - b.Groups })
 	c.Results = 1
@@ -170,11 +173,12 @@ func (c *Chain) order() {
 
 // fill puts the first hop's groups into at most that many lanes, and counts the ciphertexts between hops.
 func (c *Chain) fill(lanes int) {
-	c.Lanes = 1
+	groups := c.Hops[0].Groups
+	out := groups
 	if len(c.Hops) > 1 {
-		c.Lanes = min(c.Hops[0].Groups, lanes)
+		out = (groups + lanes - 1) / lanes
 	}
-	out := (c.Hops[0].Groups + c.Lanes - 1) / c.Lanes
+	c.Lanes = (groups + out - 1) / out // as evenly as they go
 	c.Hops[0].Out = out
 	for i := 1; i < len(c.Hops); i++ {
 		h := &c.Hops[i]
@@ -376,11 +380,11 @@ func (p *Plan) DrawsNoise(keyHolder string) bool {
 }
 
 // Charge returns what a key-holder charges its ledger: the question's price at a party, nothing at the coordinator.
-func (p *Plan) Charge(keyHolder string) (microEpsilon int64, delta float64) {
+func (p *Plan) Charge(keyHolder string) dp.Loss {
 	if keyHolder == Coordinator {
-		return 0, 0
+		return dp.Loss{}
 	}
-	return p.Query.MicroEpsilon, p.Query.TotalDelta()
+	return p.Query.Loss()
 }
 
 // Blocks returns the blocks per vector of a chain.

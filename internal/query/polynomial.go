@@ -29,6 +29,9 @@ const (
 func (e *Expr) polynomial() ([]term, error) {
 	p := &expansion{parties: e.Parties()}
 	f := p.localize(e)
+	if p.resolve(e) {
+		f = p.localize(e)
+	}
 	total := 1
 	for _, name := range p.parties {
 		atoms := len(p.party(name).atoms)
@@ -58,9 +61,68 @@ type expansion struct {
 
 // partyStates says what can be true of a person at one party: state 0 is not to be a customer, state 1+b to be one for
 // whom exactly the atoms with a bit in b hold.
+//
+// Atoms are the audience's conditions on that party, however they are composed, if there is one of them or if they have many
+// leaves. Else they are the leaves, since of several conditions one may imply another, and states that nobody can be in would
+// make products of nothing.
 type partyStates struct {
-	name  string
-	atoms []*Expr
+	name   string
+	atoms  []*Expr
+	leaves bool
+}
+
+// bit returns the index of an expression among the atoms, −1 if it is none of them.
+func (s *partyStates) bit(e *Expr) int {
+	text := e.String()
+	return slices.IndexFunc(s.atoms, func(a *Expr) bool { return a.String() == text })
+}
+
+// possible tells whether somebody can be in a state: of leaves about one dimension, those hold that have its value.
+func (s *partyStates) possible(state int) bool {
+	holds := func(i int) bool { return (state-1)>>i&1 == 1 }
+	for _, a := range s.atoms {
+		if state == 0 || a.Op != In {
+			continue
+		}
+		values := []string{""} // no dimension's, standing for all that no leaf names
+		for _, b := range s.atoms {
+			if b.Op == In && b.Name == a.Name {
+				values = append(values, b.Values...)
+			}
+		}
+		if !slices.ContainsFunc(values, func(v string) bool {
+			for i, b := range s.atoms {
+				if b.Op == In && b.Name == a.Name && slices.Contains(b.Values, v) != holds(i) {
+					return false
+				}
+			}
+			return true
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// resolve takes the atoms of parties with several of them, and not too many leaves, apart into leaves. It reports whether there
+// are such parties.
+func (p *expansion) resolve(e *Expr) bool {
+	any := false
+	for _, s := range p.states {
+		if len(s.atoms) < 2 {
+			continue
+		}
+		leaves := &partyStates{name: s.name, leaves: true}
+		e.leaves(func(l *Expr) {
+			if l.Party == s.name && l.Op != Member && leaves.bit(l) < 0 {
+				leaves.atoms = append(leaves.atoms, l)
+			}
+		})
+		if len(leaves.atoms) <= maxAtoms {
+			*s, any = *leaves, true
+		}
+	}
+	return any
 }
 
 func (s *partyStates) size() int { return 1 + 1<<len(s.atoms) }
@@ -152,8 +214,17 @@ func (p *expansion) atom(e *Expr) formula {
 			return present
 		}
 	}
-	text := e.String()
-	bit := slices.IndexFunc(s.atoms, func(a *Expr) bool { return a.String() == text })
+	if s.leaves {
+		bits := map[*Expr]int{}
+		e.leaves(func(l *Expr) { bits[l] = s.bit(l) })
+		return func(state []int) bool {
+			if state[at] == 0 {
+				return absent
+			}
+			return e.Holds(func(l *Expr) bool { return (state[at]-1)>>bits[l]&1 == 1 })
+		}
+	}
+	bit := s.bit(e)
 	if bit < 0 {
 		bit = len(s.atoms)
 		s.atoms = append(s.atoms, e)
@@ -239,18 +310,23 @@ func (p *expansion) evaluate(f formula, total int) []bool {
 }
 
 // classes divides every party's states into those that make the same difference; class 0 is that of people who are not
-// customers. The result is the class of each state, by party.
+// customers, and [nobodys] that of states that nobody can be in. The result is the class of each state, by party.
 func (p *expansion) classes(values []bool) [][]int {
 	all := make([][]int, len(p.parties))
+	possible := p.possible(len(values))
 	after := len(values)
 	for at, name := range p.parties {
 		size := p.party(name).size()
 		after /= size
 		known := map[string]int{}
 		for s := range size {
+			if !p.party(name).possible(s) {
+				all[at] = append(all[at], nobodys)
+				continue
+			}
 			var difference []byte
 			for i, v := range values {
-				if i/after%size == s {
+				if i/after%size == s && possible[i] {
 					bit := byte('0')
 					if v {
 						bit = '1'
@@ -269,6 +345,31 @@ func (p *expansion) classes(values []bool) [][]int {
 	return all
 }
 
+// nobodys is the class of states that nobody can be in.
+const nobodys = -1
+
+// possible tells, for every combination of states, whether somebody can be in it.
+func (p *expansion) possible(total int) []bool {
+	out := make([]bool, total)
+	for i := range out {
+		out[i] = true
+	}
+	after := total
+	for _, name := range p.parties {
+		s := p.party(name)
+		after /= s.size()
+		for state := range s.size() {
+			if s.possible(state) {
+				continue
+			}
+			for i := range out {
+				out[i] = out[i] && i/after%s.size() != state
+			}
+		}
+	}
+	return out
+}
+
 // coefficients returns the coefficient of every product of classes, class 0 standing for a factor 1: since
 // 1[class 0] = 1 − Σ 1[other classes], the coefficient of a class is the value there less the value at class 0.
 func (p *expansion) coefficients(values []bool, classes [][]int) []int64 {
@@ -279,7 +380,11 @@ func (p *expansion) coefficients(values []bool, classes [][]int) []int64 {
 		total *= sizes[at]
 	}
 	out := make([]int64, total)
+	possible := p.possible(len(values))
 	for i, v := range values {
+		if !v || !possible[i] {
+			continue
+		}
 		index, rest := 0, i
 		stride := 1
 		for at := len(classes) - 1; at >= 0; at-- {
@@ -288,9 +393,7 @@ func (p *expansion) coefficients(values []bool, classes [][]int) []int64 {
 			rest /= states
 			stride *= sizes[at]
 		}
-		if v {
-			out[index] = 1
-		}
+		out[index] = 1
 	}
 	stride := total
 	for at := range sizes {
@@ -328,15 +431,29 @@ func (p *expansion) terms(coefficients []int64, classes [][]int) []term {
 		}
 		products = append(products, one)
 	}
-	for at := range classes {
-		products = join(products, at)
+	// Joining by one party can keep others apart, so each is tried as the first one.
+	best := products
+	for first := range classes {
+		joined := join(products, first)
+		for at := range classes {
+			if at != first {
+				joined = join(joined, at)
+			}
+		}
+		if len(joined) < len(best) {
+			best = joined
+		}
 	}
+	products = best
 	out := make([]term, len(products))
 	for i, one := range products {
 		out[i] = term{one.coefficient, map[string]*Expr{}}
 		for at, name := range p.parties {
 			if one.classes[at] != 0 {
-				out[i].local[name] = p.party(name).audience(func(state int) bool { return one.classes[at]>>classes[at][state]&1 == 1 })
+				out[i].local[name] = p.party(name).audience(func(state int) bool {
+					class := classes[at][state]
+					return class != nobodys && one.classes[at]>>class&1 == 1
+				})
 			}
 		}
 	}
@@ -360,7 +477,7 @@ func join(products []product, at int) []product {
 			continue
 		}
 		found[key] = len(out)
-		out = append(out, one)
+		out = append(out, product{one.coefficient, slices.Clone(one.classes)})
 	}
 	return out
 }
@@ -368,10 +485,13 @@ func join(products []product, at int) []product {
 // audience writes out the customers whose states are in: a decision tree over the atoms, without what makes no difference.
 func (s *partyStates) audience(in func(state int) bool) *Expr {
 	var tree func(atom, bits int) *Expr // nil for nobody
-	all := &Expr{Op: Member, Party: s.name}
+	all, whatever := &Expr{Op: Member, Party: s.name}, &Expr{} // whatever: nobody can be there
 	tree = func(atom, bits int) *Expr {
 		if atom == len(s.atoms) {
-			if in(1 + bits) {
+			switch {
+			case !s.possible(1 + bits):
+				return whatever
+			case in(1 + bits):
 				return all
 			}
 			return nil
@@ -381,12 +501,20 @@ func (s *partyStates) audience(in func(state int) bool) *Expr {
 		switch {
 		case without == nil && with == nil:
 			return nil
+		case without == whatever:
+			return with
+		case with == whatever:
+			return without
 		case without != nil && with != nil && without.String() == with.String():
 			return with
 		case without == nil:
 			return both(holds, with)
 		case with == nil:
 			return both(not(holds), without)
+		case with == all:
+			return &Expr{Op: Or, Args: []*Expr{holds, without}}
+		case without == all:
+			return &Expr{Op: Or, Args: []*Expr{not(holds), with}}
 		}
 		return &Expr{Op: Or, Args: []*Expr{both(holds, with), both(not(holds), without)}}
 	}

@@ -98,6 +98,11 @@ func TestPlansMeanWhatTheySay(t *testing.T) {
 			checkRefusal(t, q, s, states, err)
 			return
 		}
+		for _, c := range p.Chains { // a slot is a plaintext, of either sign
+			if most := int64(p.Clip) * c.Scale; 2*most >= int64(p.Params.T) {
+				t.Fatalf("%s of %s: a slot of up to %d does not fit %d", q.Measure, q.Audience, most, p.Params.T)
+			}
+		}
 		at := evaluations(p, states)
 		everyPerson(states, func(person map[string]*record, state map[string]int) {
 			got := exact(p, func(chain, hop int) local { return at[chain][hop][state[p.Chains[chain].Hops[hop].Party]] })
@@ -204,20 +209,23 @@ func terms(p *query.Plan) string {
 // audience takes more than it must. Also between versions: all key-holders must plan alike.
 func TestGoldenPolynomials(t *testing.T) {
 	for text, want := range map[string]string{
-		`a.member && b.member`:                       `+1[a.member][b.member]`,
-		`a.x && b.y && !a.z && (b.u || b.v)`:         `+1[a.x && !(a.z)][b.y && (b.u || b.v)]`,
-		`(a.x && b.y) && (a.z && b.w)`:               `+1[a.x && a.z][b.y && b.w]`,
-		`!(!a.x || !b.y || a.z)`:                     `+1[!(!(a.x) || a.z)][b.y]`,
-		`a.member && !a.x && b.member && c.d != "v"`: `+1[!(a.x)][b.member][!(c.d == "v")]`,
-		`a.member || b.member`:                       `+1[b.member] +1[a.member] -1[a.member][b.member]`,
-		`a.vip && !b.member`:                         `+1[a.vip] -1[a.vip][b.member]`,
-		`a.vip && !b.member && !c.member`:            `+1[a.vip] -1[a.vip][c.member] -1[a.vip][b.member] +1[a.vip][b.member][c.member]`,
-		`(a.x || b.y) && c.z`:                        `+1[b.y][c.z] +1[a.x][c.z] -1[a.x][b.y][c.z]`,
-		`(a.x && b.y) || (a.z && b.w)`:               `+1[a.x][b.y && !(b.w)] +1[a.x || (!(a.x) && a.z)][b.y && b.w] +1[a.z][!(b.y) && b.w]`,
-		`(a.x && b.x) || (c.x && d.x)`:               `+1[c.x][d.x] +1[a.x][b.x] -1[a.x][b.x][c.x][d.x]`,
-		`(a.x || b.x) && !(a.x && b.x)`:              `+1[b.x] +1[a.x] -2[a.x][b.x]`,
-		`a.x && b.x || a.x && b.y`:                   `+1[a.x][b.x || (!(b.x) && b.y)]`,
-		`a.x && b.x || a.x && b.x && b.y`:            `+1[a.x][b.x || (!(b.x) && (b.x && b.y))]`,
+		`a.member && b.member`:                                           `+1[a.member][b.member]`,
+		`a.x && b.y && !a.z && (b.u || b.v)`:                             `+1[a.x && !(a.z)][b.y && (b.u || b.v)]`,
+		`(a.x && b.y) && (a.z && b.w)`:                                   `+1[a.x && a.z][b.y && b.w]`,
+		`!(!a.x || !b.y || a.z)`:                                         `+1[!(!(a.x) || a.z)][b.y]`,
+		`a.member && !a.x && b.member && c.d != "v"`:                     `+1[!(a.x)][b.member][!(c.d == "v")]`,
+		`a.member || b.member`:                                           `+1[b.member] +1[a.member] -1[a.member][b.member]`,
+		`a.vip && !b.member`:                                             `+1[a.vip] -1[a.vip][b.member]`,
+		`a.vip && !b.member && !c.member`:                                `+1[a.vip] -1[a.vip][c.member] -1[a.vip][b.member] +1[a.vip][b.member][c.member]`,
+		`(a.x || b.y) && c.z`:                                            `+1[b.y][c.z] +1[a.x][c.z] -1[a.x][b.y][c.z]`,
+		`(a.x && b.y) || (a.z && b.w)`:                                   `+1[a.x][b.y && !(b.w)] +1[a.x || a.z][b.y && b.w] +1[a.z][!(b.y) && b.w]`,
+		`(a.x && b.x) || (c.x && d.x)`:                                   `+1[c.x][d.x] +1[a.x][b.x] -1[a.x][b.x][c.x][d.x]`,
+		`(a.x || b.x) && !(a.x && b.x)`:                                  `+1[b.x] +1[a.x] -2[a.x][b.x]`,
+		`(a.d == "v" && b.x) || (a.d == "w" && b.y)`:                     `+1[a.d == "v"][b.x] +1[a.d == "w"][b.y]`,
+		`(a.x && !b.x) || (!a.x && b.x)`:                                 `+1[b.x] +1[a.x] -2[a.x][b.x]`,
+		`(a.d == "v" && !(b.d == "v")) || (!(a.d == "v") && b.d == "v")`: `+1[b.d == "v"] +1[a.d == "v"] -2[a.d == "v"][b.d == "v"]`,
+		`a.x && b.x || a.x && b.y`:                                       `+1[a.x][b.x || b.y]`,
+		`a.x && b.x || a.x && b.x && b.y`:                                `+1[a.x][b.x]`,
 		`a.x && (b.x || c.y) || a.z && !b.member`: `+1[a.x && !(a.z)][c.y] +1[a.x && !(a.z)][b.x] -1[a.x && !(a.z)][b.x][c.y] ` +
 			`+1[a.z] -1[a.z][!(b.x)] -1[!(a.x) && a.z][b.x] +1[a.x && a.z][!(b.x)][c.y]`,
 		`(a.member || b.member) && (a.member || c.member)`: `+1[b.member][c.member] +1[a.member] -1[a.member][b.member][c.member]`,
