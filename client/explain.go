@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/sotto-dev/sotto/dp"
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/query"
@@ -161,18 +160,13 @@ func assumed(plan *query.Plan) float64 {
 // expected returns, by cell, the largest half width of its 95 % interval, in units.
 func expected(plan *query.Plan) ([]float64, error) {
 	out := make([]float64, plan.Query.Cells())
-	known := map[dp.Error]float64{} // most cells have the same
+	known := &widths{known: map[width]float64{}}
 	for cell := range out {
-		e := plan.LargestError([]int{cell})
-		width, ok := known[e]
-		if !ok {
-			var err error
-			if width, err = e.HalfWidth(0.95); err != nil {
-				return nil, fault.New(fault.Internal, "compute the interval").Wrap(err)
-			}
-			known[e] = width
+		half, err := known.half(plan.LargestError([]int{cell}), 0.95)
+		if err != nil {
+			return nil, fault.New(fault.Internal, "compute the interval").Wrap(err)
 		}
-		out[cell] = width * unit(plan)
+		out[cell] = half * unit(plan)
 	}
 	return out, nil
 }

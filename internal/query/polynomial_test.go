@@ -221,7 +221,7 @@ func TestGoldenPolynomials(t *testing.T) {
 		`(a.x && b.y) || (a.z && b.w)`:                                   `+1[a.x][b.y && !(b.w)] +1[a.x || a.z][b.y && b.w] +1[a.z][!(b.y) && b.w]`,
 		`(a.x && b.x) || (c.x && d.x)`:                                   `+1[c.x][d.x] +1[a.x][b.x] -1[a.x][b.x][c.x][d.x]`,
 		`(a.x || b.x) && !(a.x && b.x)`:                                  `+1[b.x] +1[a.x] -2[a.x][b.x]`,
-		`(a.d == "v" && b.x) || (a.d == "w" && b.y)`:                     `+1[a.d == "v"][b.x] +1[a.d == "w"][b.y]`,
+		`(a.d == "v" && b.x) || (a.d == "w" && b.y)`:                     `+1[a.d == "v"][b.x] +1[!(a.d == "v") && a.d == "w"][b.y]`,
 		`(a.x && !b.x) || (!a.x && b.x)`:                                 `+1[b.x] +1[a.x] -2[a.x][b.x]`,
 		`(a.d == "v" && !(b.d == "v")) || (!(a.d == "v") && b.d == "v")`: `+1[b.d == "v"] +1[a.d == "v"] -2[a.d == "v"][b.d == "v"]`,
 		`a.x && b.x || a.x && b.y`:                                       `+1[a.x][b.x || b.y]`,
