@@ -86,7 +86,7 @@ func TestForeignShare(t *testing.T) {
 	}{
 		{"a block of the first hop", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
 			block := k.streams[0][0].GetBlock()
-			return k.handOvers(), [][]byte{block[len(block)/2:], k.results()[1], k.results()[2]}
+			return k.handOvers(), [][]byte{block[:len(block)/2], k.results()[1], k.results()[2]}
 		}, "result 0 is not the one"},
 		{"two cells swapped", func(k *conductor) ([]*sottov1.Signed, [][]byte) {
 			r := k.results()

@@ -70,7 +70,7 @@ func TestSealedAnswer(t *testing.T) {
 		"a result that its party signs anew": func(r *sottov1.ResultResponse) {
 			last := len(r.HandOvers) - 1
 			r.HandOvers[last] = c.resigned(plan.Chains[0].Hops[last].Party, r.HandOvers[last], func(b *protocol.HandOver) {
-				b.Results[0].C0[10] ^= 1
+				b.Results[0].C0[0][10] ^= 1
 			})
 		},
 		"no hand-overs":                func(r *sottov1.ResultResponse) { r.HandOvers = nil },
@@ -135,6 +135,10 @@ func TestQuestionSwapped(t *testing.T) {
 			q.GroupBy = []query.Dimension{{Party: "bank", Name: "band", Values: dimensions["band"].Values}}
 		},
 		"epsilon": func(q *query.Query) { q.MicroEpsilon++ },
+		"delta":   func(q *query.Query) { q.Mechanism, q.AttoDelta = "gaussian", 1e10 },
+		"measure": func(q *query.Query) { q.Measure, q.Audience = "total", "[bank.gold, cinema.member]" },
+		"amount":  func(q *query.Query) { q.Measure, q.Amount = "sum", amountOf("bank.spend") },
+		"version": func(q *query.Query) { q.Participants[1].Snapshot[0]++ },
 		"purpose": func(q *query.Query) { q.Purpose = "another" },
 		"expiry":  func(q *query.Query) { q.Expires++ },
 		"nonce":   func(q *query.Query) { q.Nonce = protocol.NewSession() },

@@ -105,8 +105,12 @@ func (c *cluster) startNodes() {
 		Limits: agreement.Limits{EpsilonPerQuery: min(total, agreement.MaxEpsilonPerQuery), EpsilonTotal: total, DeltaPerQuery: agreement.DefaultDeltaPerQuery, DeltaTotal: agreement.DefaultDeltaTotal},
 	}
 	c.agreement = a
+	folder := c.TempDir()
 	enrol := func(name string) identity.PublicKey {
 		key, err := identity.Generate()
+		if name == c.outside {
+			key, err = identity.Create(filepath.Join(folder, "identity"), name)
+		}
 		c.must(err)
 		c.keys[name] = key
 		return key.Public()
@@ -133,12 +137,13 @@ func (c *cluster) startNodes() {
 	}
 	c.must(a.Check())
 	for i := range c.setup.parties {
-		p := newParty(c, i, filepath.Join(c.TempDir(), partyNames[i]+".ledger"))
-		if p.name == c.outside {
+		if partyNames[i] == c.outside {
 			c.must(listeners[i].Close())
-		} else {
-			p.serve(listeners[i])
+			c.parties = append(c.parties, newParty(c, i, filepath.Join(folder, "ledger")))
+			continue
 		}
+		p := newParty(c, i, filepath.Join(c.TempDir(), partyNames[i]+".ledger"))
+		p.serve(listeners[i])
 		c.parties = append(c.parties, p)
 	}
 	c.coordinator = &coordinatorNode{cluster: c, path: filepath.Join(c.TempDir(), "coordinator.store")}
@@ -167,6 +172,26 @@ func (c *cluster) logger(node string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", node)
 }
 
+// setNoon sets the nodes' clocks to noon of this day, in UTC, so that no day ends while a test runs. Questions of the SDK,
+// which goes by the real time, need the lifetime that askAtNoon gives them.
+func (c *cluster) setNoon() { c.setTime(time.Now().UTC().Truncate(24 * time.Hour).Add(12 * time.Hour)) }
+
+// askAtNoon asks a question while clocks are set to noon, and returns its identifier, too.
+func askAtNoon(analyst *client.Client, q client.Question) (*client.Answer, string, error) {
+	q.Lifetime = 12*time.Hour + 30*time.Minute
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	ticket, err := analyst.Submit(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := analyst.Watch(ctx, ticket.ID, nil); err != nil {
+		return nil, "", err
+	}
+	a, err := analyst.Result(ctx, ticket)
+	return a, ticket.ID, err
+}
+
 // party returns the node of a party.
 func (c *cluster) party(name string) *partyNode {
 	for _, p := range c.parties {
@@ -180,7 +205,9 @@ func (c *cluster) party(name string) *partyNode {
 
 // ask asks a question as the first analyst; defaults are precision low and ε 10. Whatever was asked before, it is asked
 // anew.
-func (c *cluster) ask(q client.Question) (*client.Answer, error) { return ask(c.analysts[0], filled(q)) }
+func (c *cluster) ask(q client.Question) (*client.Answer, error) {
+	return ask(c.analysts[0], filled(q))
+}
 
 func ask(analyst *client.Client, q client.Question) (*client.Answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sotto-dev/sotto/client"
+	"github.com/sotto-dev/sotto/dp"
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/keyholder"
 	"github.com/sotto-dev/sotto/internal/protocol"
@@ -26,8 +28,12 @@ func (c *cluster) question(q client.Question) (*query.Query, *seal.Key) {
 	c.must(err)
 	body := &query.Query{
 		Collaboration: c.agreement.Collaboration, Agreement: c.agreement.Hash(), Analyst: "analyst_0", Purpose: q.Purpose,
-		Layout: "hashed", Precision: q.Precision, Noise: string(c.noise), Mechanism: "laplace",
+		Layout: "hashed", Precision: q.Precision, Noise: string(c.noise), Mechanism: cmp.Or(q.Mechanism, "laplace"),
 		MicroEpsilon: int64(micro), Recipient: key.Public(), Nonce: protocol.NewSession(), Expires: c.now().Add(time.Hour).Unix(),
+	}
+	if q.Delta > 0 {
+		body.AttoDelta, err = dp.AttoDeltaOf(q.Delta)
+		c.must(err)
 	}
 	list := func(parts []string) string { return "[" + strings.Join(parts, ", ") + "]" }
 	switch {

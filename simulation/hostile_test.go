@@ -3,6 +3,7 @@ package simulation
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -115,26 +116,66 @@ func TestHostileQuestions(t *testing.T) {
 		}
 	}
 
+	sum := func(of string, change func(a *query.Amount)) func(q *query.Query) {
+		return func(q *query.Query) {
+			q.Measure, q.Amount = "sum", amountOf(of)
+			change(&q.Amount)
+		}
+	}
 	for name, change := range map[string]func(q *query.Query){
 		"an unknown collaboration": func(q *query.Query) { q.Collaboration = "other" },
 		"another agreement":        func(q *query.Query) { q.Agreement[0]++ },
 		"expired":                  func(q *query.Query) { q.Expires = time.Now().Add(-time.Second).Unix() },
 		"for ever":                 func(q *query.Query) { q.Expires = math.MaxInt64 },
 		"before time":              func(q *query.Query) { q.Expires = math.MinInt64 },
-		"an unknown measure":       func(q *query.Query) { q.Measure = "sum" },
-		"another noise":            func(q *query.Query) { q.Noise = "coordinator" },
-		"no noise":                 func(q *query.Query) { q.Noise = "" },
-		"an unknown layout":        func(q *query.Query) { q.Layout = "matched" },
-		"an unknown precision":     func(q *query.Query) { q.Precision = "exact" },
-		"an unknown mechanism":     func(q *query.Query) { q.Mechanism = "none" },
-		"epsilon 0":                func(q *query.Query) { q.MicroEpsilon = 0 },
-		"epsilon below 0":          func(q *query.Query) { q.MicroEpsilon = -1 },
-		"a huge epsilon":           func(q *query.Query) { q.MicroEpsilon = math.MaxInt64 },
-		"delta with laplace":       func(q *query.Query) { q.AttoDelta = 1e11 },
-		"a delta above 1":          func(q *query.Query) { q.Mechanism, q.AttoDelta = "gaussian", math.MaxInt64 },
-		"a delta below 0":          func(q *query.Query) { q.Mechanism, q.AttoDelta = "gaussian", -1 },
-		"no audience":              func(q *query.Query) { q.Audience = "" },
-		"half an audience":         func(q *query.Query) { q.Audience = "bank.gold &&" },
+		"an unknown measure":       func(q *query.Query) { q.Measure = "median" },
+		"no measure":               func(q *query.Query) { q.Measure = "" },
+		"a sum of nothing":         func(q *query.Query) { q.Measure = "sum" },
+		"a count of something":     func(q *query.Query) { q.Amount = amountOf("bank.spend") },
+		"an amount that is none":   sum("bank.spend", func(a *query.Amount) { a.Name = "loans" }),
+		"an outsider's amount":     sum("florist.spend", func(*query.Amount) {}),
+		"a step of 0":              sum("bank.spend", func(a *query.Amount) { a.Step = 0 }),
+		"a step below 0":           sum("bank.spend", func(a *query.Amount) { a.Step = -1 }),
+		"an infinite step":         sum("bank.spend", func(a *query.Amount) { a.Step = math.Inf(1) }),
+		"another step":             sum("bank.spend", func(a *query.Amount) { a.Step = 2 }),
+		"another unit":             sum("bank.spend", func(a *query.Amount) { a.Unit = "USD" }),
+		"a unit that rings":        sum("bank.spend", func(a *query.Amount) { a.Unit = "\a" }),
+		"a narrower clip":          sum("bank.spend", func(a *query.Amount) { a.High-- }),
+		"a wider clip":             sum("bank.spend", func(a *query.Amount) { a.High++ }),
+		"a clip without end":       sum("bank.spend", func(a *query.Amount) { a.Low, a.High = math.MinInt64, math.MaxInt64 }),
+		"a clip inside out":        sum("bank.spend", func(a *query.Amount) { a.Low, a.High = a.High, a.Low }),
+		"a total that is none":     func(q *query.Query) { q.Measure, q.GroupBy = "total", nil },
+		"a total by groups":        func(q *query.Query) { q.Measure, q.Audience = "total", "[bank.gold, cinema.member]" },
+		"a party's total twice":    func(q *query.Query) { q.Measure, q.Audience, q.GroupBy = "total", "[bank.gold, bank.member]", nil },
+		"frequency of nobody": func(q *query.Query) {
+			q.Measure, q.Audience, q.GroupBy = "frequency", "[!bank.gold, cinema.member]", nil
+		},
+		"frequency of two at once": func(q *query.Query) {
+			q.Measure, q.Audience, q.GroupBy = "frequency", "[bank.gold && cinema.member]", nil
+		},
+		"another version":      func(q *query.Query) { q.Participants[0].Snapshot[15] ^= 1 },
+		"no version":           func(q *query.Query) { q.Participants[0].Snapshot = [16]byte{} },
+		"everybody who is not": func(q *query.Query) { q.Audience = "!bank.member || cinema.gold" },
+		"too many conditions": func(q *query.Query) {
+			var all []string
+			for i := range 9 {
+				all = append(all, fmt.Sprintf("(bank.band != \"%d\" || cinema.member)", i))
+			}
+			q.Audience = strings.Join(all, " && ")
+		},
+		"another noise":        func(q *query.Query) { q.Noise = "coordinator" },
+		"no noise":             func(q *query.Query) { q.Noise = "" },
+		"an unknown layout":    func(q *query.Query) { q.Layout = "matched" },
+		"an unknown precision": func(q *query.Query) { q.Precision = "exact" },
+		"an unknown mechanism": func(q *query.Query) { q.Mechanism = "none" },
+		"epsilon 0":            func(q *query.Query) { q.MicroEpsilon = 0 },
+		"epsilon below 0":      func(q *query.Query) { q.MicroEpsilon = -1 },
+		"a huge epsilon":       func(q *query.Query) { q.MicroEpsilon = math.MaxInt64 },
+		"delta with laplace":   func(q *query.Query) { q.AttoDelta = 1e11 },
+		"a delta above 1":      func(q *query.Query) { q.Mechanism, q.AttoDelta = "gaussian", math.MaxInt64 },
+		"a delta below 0":      func(q *query.Query) { q.Mechanism, q.AttoDelta = "gaussian", -1 },
+		"no audience":          func(q *query.Query) { q.Audience = "" },
+		"half an audience":     func(q *query.Query) { q.Audience = "bank.gold &&" },
 		"a deep audience": func(q *query.Query) {
 			q.Audience = strings.Repeat("(", 1000) + "bank.gold" + strings.Repeat(")", 1000) + " && cinema.member"
 		},
@@ -183,80 +224,11 @@ func TestHostileQuestions(t *testing.T) {
 	if n := c.party("bank").node.Sessions(); n != 0 {
 		t.Errorf("bank has %d sessions", n)
 	}
-	k := c.conduct(original)
-	c.must(k.prepare()) // the good one passes
-	k.forget()
-}
-
-// TestHostileCalls guards a party against a coordinator that sends what no coordinator sends (attack 5): empty messages,
-// sessions that don't exist or are no identifiers, chains that don't exist, streams that start in the middle.
-func TestHostileCalls(t *testing.T) {
-	c := start(t, setup{seed: 82})
-	q, _ := c.question(c.everybody())
-	bank := c.party("bank").dial()
-	ctx := context.Background()
-	signed := protocol.Sign(c.keys["analyst_0"], q)
-	for _, id := range [][]byte{nil, {}, make([]byte, 15), make([]byte, 17), make([]byte, 1<<20)} {
-		for name, call := range map[string]func() error{
-			"Prepare": func() error {
-				_, err := bank.Prepare(ctx, &sottov1.PrepareRequest{Session: id, Query: signed})
-				return err
-			},
-			"Open":  func() error { _, err := bank.Open(ctx, &sottov1.OpenRequest{Session: id}); return err },
-			"Agree": func() error { _, err := bank.Agree(ctx, &sottov1.AgreeRequest{Session: id}); return err },
-			"Contribute": func() error {
-				return contributeWith(bank, &sottov1.ContributeRequest{Message: &sottov1.ContributeRequest_Start{Start: &sottov1.ContributeStart{Session: id}}})
-			},
-			"Release": func() error {
-				return releaseWith(bank, &sottov1.ReleaseRequest{Message: &sottov1.ReleaseRequest_Start{Start: &sottov1.ReleaseStart{Session: id}}})
-			},
-		} {
-			if err := call(); !fault.IsKind(err, fault.Protocol) {
-				t.Errorf("%s with a session of %d bytes: %v", name, len(id), err)
-			}
-		}
-		if _, err := bank.Forget(ctx, &sottov1.ForgetRequest{Session: id}); err != nil {
-			t.Errorf("Forget with a session of %d bytes: %v", len(id), err)
-		}
-	}
-	for _, err := range []error{
-		contributeWith(bank, &sottov1.ContributeRequest{}),
-		contributeWith(bank, &sottov1.ContributeRequest{Message: &sottov1.ContributeRequest_Block{Block: make([]byte, 100)}}),
-		releaseWith(bank, &sottov1.ReleaseRequest{}),
-		releaseWith(bank, &sottov1.ReleaseRequest{Message: &sottov1.ReleaseRequest_C1{C1: make([]byte, 100)}}),
-	} {
-		refused(t, err, fault.Protocol, "does not begin with a start")
-	}
-	for _, openings := range [][]*sottov1.Opening{nil, make([]*sottov1.Opening, 3), {{}, {}, {}}, make([]*sottov1.Opening, 1000)} {
-		k := c.conduct(newNonce(q))
-		c.must(k.prepare())
-		c.must(k.open())
-		_, err := bank.Agree(ctx, &sottov1.AgreeRequest{Session: k.id[:], Openings: openings})
-		refused(t, err, fault.Protocol, "opening")
+	for _, change := range []func(q *query.Query){func(*query.Query) {}, sum("bank.spend", func(*query.Amount) {})} {
+		good := newNonce(original)
+		change(good)
+		k := c.conduct(good)
+		c.must(k.prepare()) // the good ones pass
 		k.forget()
 	}
-	k := c.conduct(newNonce(q))
-	k.prepareAll()
-	start := k.start()
-	start.GetStart().Chain = math.MaxUint32
-	refused(t, contributeWith(bank, start), fault.Protocol, "there is no chain")
-	k.forget()
-}
-
-func contributeWith(p sottov1.PartyClient, first *sottov1.ContributeRequest) error {
-	stream, err := p.Contribute(context.Background())
-	if err == nil {
-		_ = stream.Send(first)
-		_, err = stream.Recv()
-	}
-	return err
-}
-
-func releaseWith(p sottov1.PartyClient, first *sottov1.ReleaseRequest) error {
-	stream, err := p.Release(context.Background())
-	if err == nil {
-		_ = stream.Send(first)
-		_, err = stream.CloseAndRecv()
-	}
-	return err
 }

@@ -11,7 +11,7 @@ import (
 type entry struct {
 	event, analyst, organisation, purpose, measure, mechanism string
 	session                                                   [16]byte
-	query                                                     [32]byte
+	query, sealed                                             [32]byte // sealed is the hash of what was released
 	microEpsilon, attoDelta, cells                            int64
 }
 
@@ -30,7 +30,7 @@ func readJournal(path string) (j journal, err error) {
 		return j, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	rows, err := db.Query(`SELECT event, analyst, organisation, purpose, measure, mechanism, session, query, micro_epsilon, atto_delta, cells
+	rows, err := db.Query(`SELECT event, analyst, organisation, purpose, measure, mechanism, session, query, sealed_hash, micro_epsilon, atto_delta, cells
 		FROM journal ORDER BY seq`)
 	if err != nil {
 		return j, err
@@ -38,12 +38,12 @@ func readJournal(path string) (j journal, err error) {
 	defer rows.Close()
 	for rows.Next() {
 		var e entry
-		var session, query []byte
-		if err := rows.Scan(&e.event, &e.analyst, &e.organisation, &e.purpose, &e.measure, &e.mechanism, &session, &query,
+		var session, query, sealed []byte
+		if err := rows.Scan(&e.event, &e.analyst, &e.organisation, &e.purpose, &e.measure, &e.mechanism, &session, &query, &sealed,
 			&e.microEpsilon, &e.attoDelta, &e.cells); err != nil {
 			return j, err
 		}
-		e.session, e.query = [16]byte(session), [32]byte(query)
+		e.session, e.query, e.sealed = [16]byte(session), [32]byte(query), [32]byte(sealed)
 		j.entries = append(j.entries, e)
 		if e.event == "reserved" {
 			j.reserved = append(j.reserved, e)

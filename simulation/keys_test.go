@@ -40,19 +40,20 @@ func TestRogueKeyShare(t *testing.T) {
 	ring, err := he.NewRing(k.plan.Params)
 	c.must(err)
 	transcript := k.plan.Transcript(k.id)
-	mine, err := ring.NewShare(transcript)
+	mine, err := ring.NewShare(transcript, 1)
 	c.must(err)
 	rogue := minus(k.plan.Params, mine.Public(), k.openings[0].Share, k.openings[1].Share)
-	joint, err := ring.JoinKey(transcript, [][]byte{k.openings[0].Share, k.openings[1].Share, rogue})
+	joint, err := ring.JoinKey(transcript, [][]byte{k.openings[0].Share, k.openings[1].Share, rogue}, 1)
 	c.must(err)
-	slots := make([]int64, k.plan.Params.N())
-	slots[17], slots[4711] = 1, 41
-	worker, block := joint.NewWorker(), ring.NewBlock()
-	c.must(worker.Encrypt(slots, block))
+	worker, block := joint.NewWorker(), ring.NewBlock(1)
+	c.must(worker.Encrypt(func(_ int, slots []int64) {
+		clear(slots)
+		slots[17], slots[4711] = 1, 41
+	}, block))
 	c0, c1 := ring.Output(block)
-	scalar, err := mine.Scalar(c1)
+	scalars, err := mine.Scalars(c1, 1)
 	c.must(err)
-	if sum, err := k.plan.Params.Decode(new(big.Int).Add(c0, scalar), k.plan.Need); err != nil || sum != 42 {
+	if sum, err := k.plan.Params.Decode(new(big.Int).Add(c0[0], scalars[0]), k.plan.Need); err != nil || sum != 42 {
 		t.Fatalf("the attack itself does not work: %v, %v", sum, err)
 	}
 

@@ -27,7 +27,7 @@ func TestBudget(t *testing.T) {
 		t.Errorf("charges are %v, must be 10 each", charges)
 	}
 	c.answered(client.Question{Count: "bank.member && cinema.member", Epsilon: 2})
-	_, err = c.ask(client.Question{Count: "bank.member && cinema.member", Epsilon: 1e-6})
+	_, err = c.ask(client.Question{Count: "bank.member && cinema.member", Epsilon: 0.001})
 	failed(t, err, fault.Budget, "cinema")
 }
 

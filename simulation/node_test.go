@@ -28,8 +28,9 @@ type partyNode struct {
 	name    string
 	index   int
 	config  *config.Party
-	path    string       // of the ledger
-	clock   atomic.Int64 // how far ahead of the others' it is, in nanoseconds
+	path    string             // of the ledger
+	trace   func(point string) // what the node calls at every step, if anything
+	clock   atomic.Int64       // how far ahead of the others' it is, in nanoseconds
 
 	mu     sync.Mutex
 	node   *party.Node // nil while it is down
@@ -40,10 +41,17 @@ type partyNode struct {
 func newParty(c *cluster, index int, path string) *partyNode {
 	c.Helper()
 	c.must(ledger.Create(path))
-	return &partyNode{cluster: c, name: partyNames[index], index: index, path: path, config: &config.Party{
+	own := declared(index)
+	own.Limits, own.Purposes = c.limits[own.Name], c.purposes[own.Name]
+	return &partyNode{cluster: c, name: own.Name, index: index, path: path, config: own}
+}
+
+// declared is what a party declares of its customers.
+func declared(index int) *config.Party {
+	return &config.Party{
 		Name: partyNames[index], Identity: config.Identity{Column: "id", Type: ids.Opaque}, CustomersUpTo: customersUpTo,
-		Segments: segments, Dimensions: dimensions, Measures: measures, Limits: c.limits[partyNames[index]], Purposes: c.purposes[partyNames[index]],
-	}}
+		Segments: segments, Dimensions: dimensions, Measures: measures,
+	}
 }
 
 func (p *partyNode) serve(l net.Listener) {
@@ -55,7 +63,7 @@ func (p *partyNode) serve(l net.Listener) {
 	c.must(err)
 	p.node, err = party.New(party.Options{
 		Agreement: c.agreement, Config: p.config, Key: c.keys[p.name], Ledger: p.ledger, Customers: snapshot(c.people, p.index),
-		Now: func() time.Time { return c.now().Add(time.Duration(p.clock.Load())) },
+		Now: func() time.Time { return c.now().Add(time.Duration(p.clock.Load())) }, Trace: p.trace,
 	})
 	c.must(err)
 	p.served = serve(l, func(ctx context.Context, l net.Listener) error {

@@ -34,6 +34,8 @@ type verdict func(m message) ([]proto.Message, error)
 type tap struct {
 	mu    sync.Mutex
 	rules []*rule
+
+	hasty atomic.Bool // calls with one reply have it when it arrives, though how they end is not known yet
 }
 
 type rule struct {
@@ -118,6 +120,9 @@ func (t *tap) replace(m message) error {
 }
 
 func (w *wire) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
+	if w.tap.hasty.Load() {
+		desc = &grpc.StreamDesc{StreamName: desc.StreamName, ClientStreams: true, ServerStreams: true}
+	}
 	stream, err := w.ClientConnInterface.NewStream(ctx, desc, method, options...)
 	if err != nil {
 		return nil, err

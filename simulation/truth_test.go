@@ -138,9 +138,9 @@ func cellsOf(q client.Question) int {
 }
 
 // confidence of the intervals in which answers must lie. Their part for collisions in the hashed layout is computed for
-// customersUpTo, twice what the parties have, so that the true share of answers outside is far below its complement, 1e-7,
+// customersUpTo, twice what the parties have, so that the true share of answers outside is far below its complement, 1e-9,
 // though the tails of a few dozen collisions are heavier than a normal distribution's.
-const confidence = 1 - 1e-7
+const confidence = 1 - 1e-9
 
 // checkAnswer compares an answer with the truth, cell by cell.
 func checkAnswer(t testing.TB, all []person, q client.Question, a *client.Answer) {

@@ -35,10 +35,10 @@ func TestVectorsStayHidden(t *testing.T) {
 	for _, o := range k.openings {
 		shares, nonces = append(shares, o.Share), append(nonces, [32]byte(o.Nonce))
 	}
-	joint, err := ring.JoinKey(transcript, shares)
+	joint, err := ring.JoinKey(transcript, shares, 1)
 	c.must(err)
 	worker := joint.NewWorker()
-	plain, slots, product, sum := worker.NewPlain(), make([]int64, set.N()), ring.NewBlock(), ring.NewBlock()
+	plain, slots, product, sum := worker.NewPlain(), make([]int64, set.N()), ring.NewBlock(1), ring.NewBlock(1)
 
 	for i := 1; i < len(hops); i++ {
 		vectors := layout.Hashed{
@@ -47,7 +47,7 @@ func TestVectorsStayHidden(t *testing.T) {
 		known, err := vectors.Place(i, snapshot(c.people, i).IDs, 1, func(int) int { return 0 }, nil)
 		c.must(err)
 		for b := range k.plan.Blocks(&k.plan.Chains[0]) {
-			in := ring.NewBlock()
+			in := ring.NewBlock(1)
 			c.must(ring.ReadBlock(k.streams[i-1][b].GetBlock(), in))
 			known.Block(b, 0, slots)
 			worker.Encode(slots, plain)
@@ -108,11 +108,14 @@ func divides(set params.Set, in, out []byte) bool {
 }
 
 // TestBlocksAreFresh guards that equal vectors never look alike (attack 1): a party without any customer sends blocks of
-// which no two have anything in common, within a session and across two sessions of one signed question.
+// which no two have anything in common, nor the lanes of one block, within a session and across two sessions of one signed
+// question.
 func TestBlocksAreFresh(t *testing.T) {
 	c := start(t, setup{seed: 11, unknown: []string{"bank"}})
-	q, _ := c.question(c.everybody())
+	q, _ := c.question(client.Question{Count: "bank.member && cinema.member", By: []string{"bank.band", "cinema.band"}})
 	k := c.conduct(q)
+	const lanes = 3
+	size := polynomialBytes(k.plan.Params)
 	seen := map[string]string{}
 	for session := range 2 {
 		if session > 0 {
@@ -124,26 +127,32 @@ func TestBlocksAreFresh(t *testing.T) {
 		for b, m := range sent[:len(sent)-1] {
 			// 32 bytes of each polynomial, at both ends: equal ciphertexts, or parts, would show.
 			block := m.GetBlock()
-			for _, at := range []int{0, len(block)/2 - 32, len(block) / 2, len(block) - 32} {
-				here := fmt.Sprintf("session %d, block %d", session, b)
-				if where, again := seen[string(block[at:at+32])]; again {
-					t.Fatalf("%s: bytes of %s", here, where)
+			for polynomial := range 1 + lanes {
+				here := fmt.Sprintf("session %d, block %d, polynomial %d", session, b, polynomial)
+				for _, at := range []int{polynomial * size, (polynomial+1)*size - 32} {
+					if where, again := seen[string(block[at:at+32])]; again {
+						t.Fatalf("%s: bytes of %s", here, where)
+					}
+					seen[string(block[at:at+32])] = here
 				}
-				seen[string(block[at:at+32])] = here
 			}
 		}
 		k.forget()
 	}
-	if len(seen) != 2*blocks*4 {
-		t.Errorf("%d pieces were compared, must be %d", len(seen), 2*blocks*4)
+	if want := 2 * blocks * (1 + lanes) * 2; len(seen) != want {
+		t.Errorf("%d pieces were compared, must be %d", len(seen), want)
 	}
 }
 
 // TestTrafficTellsNothing guards that every block and every cell is processed, empty ones too: the messages between
-// coordinator and parties, their order within each call, and their lengths are the same for a question about a thousand
+// coordinator and parties, their order within each call, and their lengths are the same for questions about a thousand
 // customers each and about nobody.
 func TestTrafficTellsNothing(t *testing.T) {
-	q := client.Question{Count: "bank.gold && cinema.member", By: []string{"cinema.region"}}
+	questions := []client.Question{
+		{Count: "bank.gold && cinema.member", By: []string{"cinema.region"}},
+		{Sum: "cinema.balance", Where: "bank.gold || cinema.gold"},
+		{Total: []string{"bank.gold", "cinema.member"}},
+	}
 	traffic := func(s setup) map[string]int {
 		c := start(t, s)
 		sizes := make(chan [2]any, 10000)
@@ -152,7 +161,9 @@ func TestTrafficTellsNothing(t *testing.T) {
 				sizes <- [2]any{fmt.Sprintf("%s %s inward=%v %d", m.node, m.method, m.inward, m.at), proto.Size(m.body)}
 			}))
 		}
-		c.answered(q)
+		for _, q := range questions {
+			c.answered(q)
+		}
 		close(sizes)
 		all := map[string]int{}
 		for s := range sizes {

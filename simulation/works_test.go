@@ -35,7 +35,7 @@ func TestAnswers(t *testing.T) {
 		{3, everyone, "bank.member && cinema.member && florist.member", []string{"bank.band"}, gaussian, true},
 		{3, everyone, "bank.member && cinema.member && florist.gold", []string{"florist.region"}, client.Question{}, false},
 		{4, everyone, "cinema.member && grocer.gold", []string{"grocer.region"}, client.Question{Epsilon: 0.5}, false},
-		{4, coordinator, "bank.member && cinema.member && florist.member && grocer.member", nil, client.Question{}, false},
+		{4, coordinator, "bank.member && cinema.member && florist.member && grocer.member", nil, client.Question{}, true},
 		{4, everyone, "bank.member && cinema.member && florist.member && grocer.member", []string{"grocer.region", "grocer.band"}, gaussian, true},
 		{5, everyone, "bank.member && cinema.member && florist.member && grocer.member && insurer.member", nil, client.Question{}, false},
 		{5, coordinator, "bank.member && cinema.member && florist.member && grocer.member && insurer.member", []string{"insurer.band"}, client.Question{}, true},

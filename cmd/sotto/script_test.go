@@ -80,9 +80,13 @@ func refused(ts *testscript.TestScript, _ bool, args []string) {
 // and no others, and checks that there are as many, and that what must agree does: answers NUMBER
 func answers(ts *testscript.TestScript, _ bool, args []string) {
 	type cell struct {
-		Group          map[string]string
-		Value          *int64
-		Low, High, Std *float64
+		Group                 map[string]string
+		Value, Low, High, Std *float64
+		Released              []int64
+	}
+	type table struct {
+		By    []string
+		Cells []cell
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -90,19 +94,21 @@ func answers(ts *testscript.TestScript, _ bool, args []string) {
 	decoder.DisallowUnknownFields()
 	for got := 0; ; got++ {
 		var a struct {
-			Name, Mechanism, Layout string
-			Cells                   []cell
-			Epsilon, Delta, Seconds *float64
-			CPUSeconds              *float64 `json:"cpu_seconds"`
-			Bytes                   *uint64
-			Charged                 map[string]float64
+			Name, Measure, Unit, Mechanism, Layout string
+			Cells                                  []cell
+			Tables                                 []table
+			Earlier                                *bool
+			Epsilon, Delta, Seconds                *float64
+			CPUSeconds                             *float64 `json:"cpu_seconds"`
+			Bytes                                  *uint64
+			Charged                                map[string]float64
 		}
 		err := decoder.Decode(&a)
 		if errors.Is(err, io.EOF) && got == want {
 			return
 		}
 		ts.Check(err)
-		if a.Name == "" || a.Mechanism == "" || a.Layout == "" || a.Epsilon == nil || a.Delta == nil || a.Seconds == nil ||
+		if a.Name == "" || a.Measure == "" || a.Earlier == nil || a.Mechanism == "" || a.Layout == "" || a.Epsilon == nil || a.Delta == nil || a.Seconds == nil ||
 			a.CPUSeconds == nil || a.Bytes == nil || *a.Bytes == 0 || len(a.Cells) == 0 || len(a.Charged) < 2 {
 			ts.Fatalf("answer %d lacks something: %+v", got+1, a)
 		}
@@ -111,10 +117,16 @@ func answers(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Fatalf("answer %d costs %v, and %s is charged %v", got+1, *a.Epsilon, party, epsilon)
 			}
 		}
-		for _, c := range a.Cells {
-			value := float64(*c.Value)
-			if c.Group == nil || *c.Low > value || *c.High < value || *c.Std <= 0 {
-				ts.Fatalf("answer %d: cell %v: %v is not within %v and %v", got+1, c.Group, value, *c.Low, *c.High)
+		cells := a.Cells
+		for _, t := range a.Tables {
+			if t.By == nil || len(t.Cells) == 0 {
+				ts.Fatalf("answer %d: a table lacks something: %+v", got+1, t)
+			}
+			cells = append(cells, t.Cells...)
+		}
+		for _, c := range cells {
+			if c.Group == nil || len(c.Released) == 0 || *c.Low > *c.Value || *c.High < *c.Value || *c.Std <= 0 {
+				ts.Fatalf("answer %d: cell %v: %v is not within %v and %v", got+1, c.Group, *c.Value, *c.Low, *c.High)
 			}
 		}
 	}

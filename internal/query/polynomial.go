@@ -484,7 +484,7 @@ func join(products []product, at int) []product {
 
 // audience writes out the customers whose states are in: a decision tree over the atoms, without what makes no difference.
 func (s *partyStates) audience(in func(state int) bool) *Expr {
-	var tree func(atom, bits int) *Expr // nil for nobody
+	var tree func(atom, bits int) *Expr                        // nil for nobody
 	all, whatever := &Expr{Op: Member, Party: s.name}, &Expr{} // whatever: nobody can be there
 	tree = func(atom, bits int) *Expr {
 		if atom == len(s.atoms) {

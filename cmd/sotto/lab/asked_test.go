@@ -147,8 +147,10 @@ var bySQL = map[string]map[string]asked{
 		"patients of one and of two clinics": {
 			frequencySQL("clinic_a", "clinic_b"),
 			[]term{
-				{1, "clinic_a", 0, "1"}, {1, "clinic_b", 0, "1"},
-				{-2, "clinic_a clinic_b", 0, "1"}, {1, "clinic_a clinic_b", 0, "2"},
+				{1, "clinic_a", 0, "1"},
+				{1, "clinic_b", 0, "1"},
+				{-2, "clinic_a clinic_b", 0, "1"},
+				{1, "clinic_a clinic_b", 0, "2"},
 			},
 		},
 	},
@@ -160,8 +162,12 @@ const midAge = `CASE age_band WHEN '0-17' THEN 9 WHEN '18-24' THEN 21 WHEN '25-3
 
 func reachOfThree(a, b, c string) []term {
 	return []term{
-		{1, a, 0, ""}, {1, b, 0, ""}, {1, c, 0, ""},
-		{-1, a + " " + b, 0, ""}, {-1, a + " " + c, 0, ""}, {-1, b + " " + c, 0, ""},
+		{1, a, 0, ""},
+		{1, b, 0, ""},
+		{1, c, 0, ""},
+		{-1, a + " " + b, 0, ""},
+		{-1, a + " " + c, 0, ""},
+		{-1, b + " " + c, 0, ""},
 		{1, a + " " + b + " " + c, 0, ""},
 	}
 }

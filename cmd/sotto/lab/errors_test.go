@@ -10,7 +10,8 @@ import (
 	"github.com/sotto-dev/sotto/cmd/sotto/lab"
 )
 
-// Three small companies. Of alpha's customers four are beta's too, two of them in the north.
+// Small companies. Of alpha's five customers four are beta's too, which has five; two of the four are in the north, three
+// are gold.
 const (
 	small = `collaboration: shops
 agreement: {epsilon_per_query: 5, epsilon_total: 10}
@@ -22,6 +23,8 @@ parties:
     segments: {gold: "tier = 'gold'"}
     dimensions:
       region: {sql: region, values: [north, south]}
+    measures:
+      spend: {sql: "CASE WHEN tier = 'gold' THEN 40 WHEN region = 'south' THEN 10 END", clip: [0, 30], unit: EUR, step: 1}
   - name: beta
     source: {csv: beta.csv}
     identity: {column: id, type: opaque}
@@ -30,6 +33,7 @@ parties:
     source: {csv: gamma.csv}
     identity: {column: mail, type: email}
     customers_up_to: 9
+    purposes: [planning, "measuring success"]
   - name: delta
     source: {csv: beta.csv}
     identity: {column: id, type: opaque}
@@ -95,12 +99,12 @@ func TestFileErrors(t *testing.T) {
 		{"parties:\n", "precison: low\nparties:\n", `lab.yaml:3: unknown key "precison", did you mean "precision"?`},
 		{"    segments:", "    segment:", `lab.yaml:8: unknown key "segment", did you mean "segments"?`},
 		{"csv: alpha.csv", "parquet: a", `lab.yaml:5: unknown key "parquet"`},
-		{"{name: overlap,", "{name: overlap, group_by: [],", `lab.yaml:25: unknown key "group_by"`},
+		{"{name: overlap,", "{name: overlap, group_by: [],", `lab.yaml:28: unknown key "group_by"`},
 		{"epsilon_per_query: 5,", "epsilon_per_query: .nan,", "lab.yaml:2: epsilon NaN: must be a finite number"},
 		{"epsilon_per_query: 5,", "epsilon_per_query: .inf,", "lab.yaml:2: epsilon +Inf: must be a finite number"},
 		{"epsilon_total: 10}", "epsilon_total: -10}", "lab.yaml:2: epsilon -10: must be above 0"},
 		{"epsilon_total: 10}", "epsilon_total: 0}", "lab.yaml:2: epsilon 0: must be above 0"},
-		{"epsilon: 5}", "epsilon: five}", "lab.yaml:25: cannot unmarshal !!str `five` into float64"},
+		{"epsilon: 5}", "epsilon: five}", "lab.yaml:28: cannot unmarshal !!str `five` into float64"},
 		{"epsilon: 5}", "epsilon: 5", "lab.yaml:"},
 		{"name: beta", "name: alpha", `there are two parties "alpha"`},
 		{"name: beta", "name: coordinator", "the name is taken by the coordinator"},

@@ -13,12 +13,6 @@ import (
 // here a second time, by the terms that a question has on paper: an interval that is too wide is as wrong as one that is
 // too narrow.
 
-// Quantiles of the standard normal distribution: P(|X| > z) = 5 % and 0.1 %.
-const (
-	z95  = 1.9600
-	z999 = 3.2905
-)
-
 // checkError checks a cell's standard deviation and intervals; low and high are of the 99.9 % one.
 func (q *question) checkError(t *testing.T, c client.Cell, low, high float64) {
 	if q.Mean != "" {
@@ -33,15 +27,10 @@ func (q *question) checkError(t *testing.T, c client.Cell, low, high float64) {
 	if math.Abs(c.Std/step/e.std()-1) > 0.001 {
 		t.Errorf("%s, %q: the standard deviation is %.3f, by the formulas it is %.3f", q.Name, q.group(c), c.Std/step, e.std())
 	}
-	for _, interval := range []struct{ low, high, z, confidence float64 }{{c.Low, c.High, z95, 0.95}, {low, high, z999, 0.999}} {
-		half := (interval.high - interval.low) / 2 / step
-		// Noise makes the distribution a little wider at the ends than a Gaussian one; widths are rounded up to integers.
-		least, most := 0.98*interval.z*e.std(), 1.03*interval.z*e.std()+e.bias+1
-		if e.hashing == 0 { // noise alone, of which the distribution is known exactly
-			least = e.noiseQuantile(interval.confidence)
-			most = least + 1
-		}
-		if half < least || half > most {
+	for _, interval := range []struct{ low, high, confidence float64 }{{c.Low, c.High, 0.95}, {low, high, 0.999}} {
+		half, least := (interval.high-interval.low)/2/step, e.quantile(interval.confidence)
+		// Widths are rounded up to integers, and may be one more.
+		if most := 1.01*least + e.bias + 2; half < 0.998*least || half > most {
 			t.Errorf("%s, %q: the interval is %v ± %.2f steps of %v; with a standard deviation of %.3f it should be ± %.2f to %.2f",
 				q.Name, q.group(c), c.Value, half, step, e.std(), least, most)
 		}
@@ -58,7 +47,7 @@ func (q *question) checkError(t *testing.T, c client.Cell, low, high float64) {
 func (q *question) checkMean(t *testing.T, c client.Cell, low, high float64) {
 	scale, step := q.scale()
 	sum, count := float64(c.Released[0]), float64(c.Released[1])
-	ofSum := q.expectedError("", sum, scale, 2*scale) // one person changes the sum and the count
+	ofSum := q.expectedError("", sum, scale, 2*scale)                  // one person changes the sum and the count
 	ofSum.bias = q.expectedError("", math.Inf(1), scale, 2*scale).bias // of both signs, so that a small sum may be of many people
 	ofCount := q.expectedError("", count, scale, 2*scale)
 	if count < 20*ofCount.std() {
@@ -70,11 +59,13 @@ func (q *question) checkMean(t *testing.T, c client.Cell, low, high float64) {
 	if math.Abs(c.Std/std-1) > 0.001 {
 		t.Errorf("%s, %q: the standard deviation is %.3f, by the formulas it is %.3f", q.Name, q.group(c), c.Std, std)
 	}
-	for _, interval := range []struct{ low, high, z float64 }{{c.Low, c.High, z95}, {low, high, z999}} {
-		half := (interval.high - interval.low) / 2
-		if half < 0.97*interval.z*std || half > 1.06*(interval.z*std+bias) {
-			t.Errorf("%s, %q: the interval is %.3f to %.3f; with a standard deviation of %.4f it should be ± %.4f",
-				q.Name, q.group(c), interval.low, interval.high, std, interval.z*std+bias)
+	// The noise of both is of one kind: where r is ±1 it is twice the draws, and less in between.
+	both := errorParts{draws: ofSum.draws, scale: ofSum.scale, hashing: ofSum.hashing, second: math.Abs(ratio), secondHashing: ofCount.hashing}
+	for _, interval := range []struct{ low, high, confidence float64 }{{c.Low, c.High, 0.95}, {low, high, 0.999}} {
+		half, want := (interval.high-interval.low)/2, both.quantile(interval.confidence)/count*scale*step
+		if half < 0.98*want || half > 1.04*(want+bias) {
+			t.Errorf("%s, %q: the interval is %.3f to %.3f, ± %.4f; it should be ± %.4f to %.4f",
+				q.Name, q.group(c), interval.low, interval.high, half, want, want+bias)
 		}
 	}
 }
@@ -104,22 +95,12 @@ func (q *question) amount() (config.Measure, bool) {
 	return config.Measure{}, false
 }
 
-// errorParts is what separates a released number from the truth.
-type errorParts struct {
-	draws   float64
-	scale   float64 // of the Laplace distribution that each draw is of, before it is rounded
-	hashing float64 // variance by collisions
-	bias    float64 // bound on what clipping takes away
-}
-
-func (e errorParts) std() float64 { return math.Sqrt(e.draws*laplaceVariance(e.scale) + e.hashing) }
-
 const clip = 2 // of a slot, at a load of 1/16 and less
 
 // expectedError returns the parts of a released number's error. unit is what one person counts in it, and weight by how much
 // one person changes all numbers, as a multiple of what the terms say.
 func (q *question) expectedError(group string, released, unit, weight float64) errorParts {
-	e := errorParts{draws: float64(len(q.parties) + 1)}
+	e := errorParts{draws: float64(q.draws())}
 	var sensitivity float64
 	var mine []term
 	for _, t := range q.terms {
@@ -187,45 +168,6 @@ func (q *question) collisions(sizes []float64, overlap float64) (variance, bias 
 		bias += size / m * size / m / 2 / 3 * overlap
 	}
 	return variance, bias
-}
-
-// laplaceVariance returns the variance of Laplace noise of that scale, rounded to integers: E X² = Σ (2k−1)·P(|X| ≥ k).
-func laplaceVariance(scale float64) float64 {
-	variance := 0.
-	for k := 1.; k < 50*scale+50; k++ {
-		variance += (2*k - 1) * math.Exp(-(k-0.5)/scale)
-	}
-	return variance
-}
-
-// noiseQuantile returns the smallest integer that the sum of the draws exceeds in magnitude with probability 1 − confidence
-// at most.
-func (e errorParts) noiseQuantile(confidence float64) float64 {
-	reach := int(40*e.scale) + 20
-	one := make([]float64, 2*reach+1)
-	for k := -reach; k <= reach; k++ { // P(X = k): half of P(|X| ≥ |k|) − P(|X| ≥ |k| + 1)
-		at := math.Abs(float64(k))
-		if one[k+reach] = (math.Exp(-(at-0.5)/e.scale) - math.Exp(-(at+0.5)/e.scale)) / 2; k == 0 {
-			one[reach] = 1 - math.Exp(-0.5/e.scale)
-		}
-	}
-	sum := []float64{1}
-	for range int(e.draws) {
-		next := make([]float64, len(sum)+2*reach)
-		for i, p := range sum {
-			for j, r := range one {
-				next[i+j] += p * r
-			}
-		}
-		sum = next
-	}
-	middle := len(sum) / 2
-	within, w := sum[middle], 0
-	for within < confidence {
-		w++
-		within += sum[middle-w] + sum[middle+w]
-	}
-	return float64(w)
 }
 
 // binomialTail returns P(X > k) for X of a binomial distribution with n trials of probability p.

@@ -36,7 +36,8 @@ func TestRefusals(t *testing.T) {
 		{by("delta.region"), "unknown_name", `delta has no dimension "region"`},
 		{by("alpha.region", "alpha.region"), "invalid", "named twice"},
 
-		{count(""), "invalid", "audience is empty"},
+		{count(""), "invalid", "a question has one of count, sum, mean, total and frequency; this one has 0"},
+		{count(" "), "invalid", "audience is empty"},
 		{count("alpha.member &&"), "invalid", "line 1 column 16: not CEL"},
 		{count("alpha.member &&\n  beta.member)"), "invalid", "line 2 column 14: not CEL"},
 		{count("alpha.member & beta.member"), "invalid", "line 1 column 14: not CEL"},
@@ -46,13 +47,34 @@ func TestRefusals(t *testing.T) {
 		{count("alpha.region && beta.member"), "invalid", "alpha.region is a dimension, not a segment"},
 		{count("alpha"), "invalid", `line 1 column 1: "alpha" alone is not a segment`},
 		{count(strings.Repeat("(", 500) + "alpha.member" + strings.Repeat(")", 500)), "invalid", ""},
-		{count(strings.Repeat("alpha.member && ", 300) + "beta.member"), "invalid", "at most 4096"},
-
-		{count("alpha.member || beta.member"), "unsupported", "OR across parties (alpha, beta) is not supported yet"},
-		{count("!(alpha.member && beta.member)"), "unsupported", "NOT across parties"},
-		{count("!alpha.gold && beta.member"), "unsupported", "the part about alpha holds for people who are not its customers"},
+		{count(strings.Repeat("alpha.member && ", 300) + "beta.member"), "size", "audience has 4811 bytes, at most 4096"},
+		{count("!(alpha.member && beta.member)"), "invalid", "holds for people who are nobody's customers"},
+		{count("!alpha.gold || beta.member"), "invalid", "holds for people who are nobody's customers"},
+		{count("alpha.member && (beta.member || !beta.member)"), "invalid", "beta makes no difference to the audience"},
+		{count("alpha.gold && !alpha.gold && beta.member"), "invalid", "alpha makes no difference to the audience"},
 		{count("alpha.member"), "unsupported", "alpha alone"},
-		{count("alpha.member && gamma.member"), "unsupported", "alpha identifies customers by opaque and gamma by email"},
+		{count("alpha.member && gamma.member"), "purpose", `gamma does not answer questions for the purpose ""`},
+		{purpose("alpha.member && gamma.member", "profiling"), "purpose", `gamma does not answer questions for the purpose "profiling"`},
+		{purpose("alpha.member && gamma.member", "planning"), "unsupported", "alpha identifies customers by opaque and gamma by email"},
+		{purpose(good.Count, strings.Repeat("x", 201)), "size", "purpose has 201 bytes, at most 200"},
+
+		{sum("alpha.spend", ""), "invalid", "audience is empty"},
+		{sum("alpha.spent", good.Count), "unknown_name", `alpha has no measure "spent"`},
+		{sum("alpha.region", good.Count), "unknown_name", `alpha has no measure "region"`},
+		{sum("omega.spend", good.Count), "unknown_name", `there is no party "omega"`},
+		{sum("spend", good.Count), "invalid", `"spend"`},
+		{sum("alpha.spend", "beta.member && delta.member"), "invalid", "sum of alpha.spend: alpha is not in the audience"},
+		{sum("alpha.spend", "alpha.member"), "unsupported", "alpha alone"},
+		{change(client.Question{Mean: "alpha.spend", Where: "beta.member && delta.member"}), "invalid", "mean of alpha.spend: alpha is not in the audience"},
+		{change(client.Question{Count: good.Count, Sum: "alpha.spend"}), "invalid", "this one has 2"},
+		{change(client.Question{Count: good.Count, Where: "alpha.gold"}), "invalid", "where is for sum and mean"},
+		{change(client.Question{Total: []string{"alpha.gold"}}), "unsupported", "alpha alone"},
+		{change(client.Question{Total: []string{"alpha.gold", "alpha.member"}}), "invalid", "each party once"},
+		{change(client.Question{Total: []string{"alpha.gold && beta.member", "delta.member"}}), "invalid", "about one party"},
+		{change(client.Question{Total: []string{"alpha.gold", "!beta.member"}}), "invalid", "people who are not customers of beta"},
+		{change(client.Question{Total: []string{"alpha.gold", "beta.member"}, By: []string{"alpha.region"}}), "unsupported", "can't be grouped"},
+		{change(client.Question{Frequency: []string{"alpha.gold", "beta.member"}, By: []string{"alpha.region"}}), "unsupported", "can't be grouped"},
+		{change(client.Question{Frequency: []string{"alpha.gold", "gamma.member"}, Purpose: "planning"}), "unsupported", "can't be compared"},
 
 		{epsilon(0), "invalid", "epsilon 0: must be above 0"},
 		{epsilon(-1), "invalid", "epsilon -1: must be above 0"},
@@ -79,12 +101,13 @@ func TestRefusals(t *testing.T) {
 		}
 		checkFailure(t, err, c.kind, c.says)
 	}
+	good.Fresh = true
 	for range 2 {
 		answer, err := running.Ask(t.Context(), good, nil)
 		checkCount(t, good, answer, err, 4)
 	}
 	_, err = running.Ask(t.Context(), good, nil)
-	checkFailure(t, err, "budget", "the question costs epsilon 5, the budget of 10 has 0 left")
+	checkFailure(t, err, "budget", "the question costs epsilon 5; of all analysts' 10 in total 0.00")
 }
 
 // A party that refuses, because of a limit of its own or because its budget is spent, is named; it costs the others
@@ -104,11 +127,11 @@ func TestBudgets(t *testing.T) {
 	}{
 		{"beta.member && delta.member", 5, "limit", "delta: epsilon 5 is above 4, the limit of delta per question"},
 		{"beta.member && delta.member", 4, "", ""},
-		{"beta.member && delta.member", 1, "budget", "delta: the question costs epsilon 1, the budget of 4.5 has 0.5 left"},
+		{"beta.member && delta.member", 1, "budget", "delta: the question costs epsilon 1; of all analysts' 4.5 in total 0.50"},
 		{"alpha.gold && beta.member", 5, "", ""},
 		{"beta.member && delta.member", 0.5, "", ""}, // beta has paid for the answers only: 4, 5 and 0.5 of its 10
-		{"alpha.member && delta.member", 0.000001, "budget", "delta: the question costs epsilon 1e-06, the budget of 4.5 has 0 left"},
-		{"alpha.member && beta.member", 0.500001, "budget", "beta: the question costs epsilon 0.500001, the budget of 10 has 0.5 left"},
+		{"alpha.member && delta.member", 0.1, "budget", "delta: the question costs epsilon 0.1; of all analysts' 4.5 in total 0.0"},
+		{"alpha.member && beta.member", 1, "budget", "beta: the question costs epsilon 1; of all analysts' 10 in total 0.5"},
 	} {
 		q := client.Question{Count: c.count, Epsilon: c.epsilon}
 		answer, err := running.Ask(t.Context(), q, nil)
@@ -126,6 +149,22 @@ func TestBudgets(t *testing.T) {
 
 func count(audience string) func(*client.Question) {
 	return func(q *client.Question) { q.Count = audience }
+}
+
+func purpose(audience, purpose string) func(*client.Question) {
+	return func(q *client.Question) { q.Count, q.Purpose = audience, purpose }
+}
+
+func sum(measure, where string) func(*client.Question) {
+	return change(client.Question{Sum: measure, Where: where})
+}
+
+// change replaces all of a question but its price.
+func change(to client.Question) func(*client.Question) {
+	return func(q *client.Question) {
+		to.Epsilon = q.Epsilon
+		*q = to
+	}
 }
 
 func by(dimensions ...string) func(*client.Question) {
