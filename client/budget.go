@@ -27,7 +27,7 @@ type Window struct {
 	Limit        *float64 `json:"limit,omitempty"`    // ε; nil, as the next two, if the party does not show it
 	Spent        *float64 `json:"spent,omitempty"`    // ε, composed
 	Reserved     *float64 `json:"reserved,omitempty"` // ε of questions under way, on top of Spent
-	Left         float64  `json:"left"`               // ε
+	Left         float64  `json:"left"`               // ε; −1 where an owner looks at a window without a limit
 	Questions    *int64   `json:"questions,omitempty"`
 }
 

@@ -128,9 +128,9 @@ func (c *Client) priceFor(body *query.Query, within float64) (*query.Plan, error
 		return nil, err
 	}
 	if width > within {
-		hint := "group by fewer dimensions, or ask with a higher precision"
+		hint := "group by fewer dimensions, or about fewer parties"
 		if hashing := hashingOnly(best); hashing > within {
-			hint = fmt.Sprintf("collisions of the hashed layout alone are ± %.0f: ask with a higher precision", hashing)
+			hint = fmt.Sprintf("collisions of the hashed layout alone are ± %.0f; %s", hashing, fewerCollisions(best))
 		}
 		return nil, fault.New(fault.Limit, "± %v at 95 %% can't be had: with epsilon %v, the agreement's limit per question, it is ± %.0f",
 			within, agreement.MicroEpsilon(most).Float(), width).WithHint(hint)
@@ -146,6 +146,16 @@ func (c *Client) priceFor(body *query.Query, within float64) (*query.Plan, error
 		}
 	}
 	return best, nil
+}
+
+// fewerCollisions says what would lower the error of the hashed layout.
+func fewerCollisions(plan *query.Plan) string {
+	finer := *plan.Query
+	finer.Precision = "high"
+	if p, err := query.NewPlan(&finer); err == nil && p.LogSlots > plan.LogSlots {
+		return "ask with a higher precision"
+	}
+	return "they follow from the bounds on customers that the parties declare"
 }
 
 // assumed is how many people a mean's ± is stated for: a tenth of what all cells together can have at most.

@@ -98,6 +98,8 @@ func (k *budgetCommand) atParty() ([]client.Budget, error) {
 			w.Spent, w.Reserved = &spent, &reserved
 			if limit := u.Limit.MicroEpsilon.Float(); u.Limit.MicroEpsilon < unlimited {
 				w.Limit = &limit
+			} else {
+				w.Left = -1
 			}
 			b.Windows = append(b.Windows, w)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -105,6 +106,9 @@ func (k *queryCommand) Run(ctx context.Context, c console) error {
 		return fault.New(fault.Invalid, "--watch follows a question that was asked; it takes no other")
 	case k.Watch == "" && !k.asked():
 		return fault.New(fault.Invalid, "there is no audience").WithHint(`sotto query 'a.member && b.member' --epsilon 1`)
+	case k.Marginals && (k.Mean != "" || len(k.Total)+len(k.Frequency) > 0):
+		return fault.New(fault.Unsupported, "--marginals: a mean, total or frequency has no marginals that add up").
+			WithHint("counts have, and sums of amounts that can't be negative")
 	case k.Watch == "" && k.Epsilon == 0:
 		return fault.New(fault.Invalid, "--epsilon is missing, or 0").WithHint("--epsilon 1 is a common choice; smaller is more private and less exact")
 	}
@@ -140,21 +144,19 @@ func (k *queryCommand) Run(ctx context.Context, c console) error {
 
 func (k *queryCommand) print(c console, id string, answer *client.Answer, elapsed time.Duration) error {
 	var tables []client.Table
-	if k.Marginals {
-		var err error
-		if tables, err = answer.Consistent(); err != nil {
-			return err
-		}
+	var err error
+	if k.Marginals { // an answer without them is still printed: it was paid for
+		tables, err = answer.Consistent()
 	}
 	if k.JSON {
 		report := lab.NewReport(id, answer, elapsed, 0)
 		report.AddTables(tables)
-		return printJSON(c.out, report)
+		return errors.Join(err, printJSON(c.out, report))
 	}
 	if err := printAnswer(c.out, answer, nil); err != nil {
 		return err
 	}
-	return printTables(c.out, answer, tables)
+	return errors.Join(err, printTables(c.out, answer, tables))
 }
 
 // interrupted cancels the question at all parties, and says if that was not possible.
