@@ -23,7 +23,7 @@ type Budget struct {
 // Window is a limit on what questions may spend together in a period.
 type Window struct {
 	Organisation string   `json:"organisation"`       // whose analysts' questions count; "" for everybody's
-	Period       string   `json:"period"`             // "day" or "month" (of UTC), or "ever"
+	Period       string   `json:"period"`             // "per day" or "per month" (of UTC), or "in total"
 	Limit        *float64 `json:"limit,omitempty"`    // ε; nil, as the next two, if the party does not show it
 	Spent        *float64 `json:"spent,omitempty"`    // ε, composed
 	Reserved     *float64 `json:"reserved,omitempty"` // ε of questions under way, on top of Spent

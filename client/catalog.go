@@ -52,7 +52,10 @@ func (c *Client) Catalog(ctx context.Context) (*Catalog, error) {
 	}
 	catalog := &Catalog{Collaboration: c.agreement.Collaboration}
 	for _, member := range c.agreement.Parties {
-		p := Party{Name: member.Name, Unavailable: unavailable[member.Name]}
+		p := Party{
+			Name: member.Name, Unavailable: unavailable[member.Name],
+			Segments: []string{}, Dimensions: []Dimension{}, Measures: []Measure{}, Purposes: []string{},
+		}
 		if d, ok := descriptors[member.Name]; ok {
 			p.IdentityType, p.CustomersUpTo, p.Segments = d.IdentityType, d.CustomersUpTo, append([]string{"member"}, d.Segments...)
 			for _, dimension := range d.Dimensions {
@@ -61,7 +64,7 @@ func (c *Client) Catalog(ctx context.Context) (*Catalog, error) {
 			for _, m := range d.Measures {
 				p.Measures = append(p.Measures, Measure{m.Name, m.Unit, [2]float64{float64(m.Low) * m.Step, float64(m.High) * m.Step}, m.Step})
 			}
-			p.Purposes, p.Snapshot = d.Purposes, hex.EncodeToString(d.Snapshot[:])
+			p.Purposes, p.Snapshot = append(p.Purposes, d.Purposes...), hex.EncodeToString(d.Snapshot[:])
 		}
 		catalog.Parties = append(catalog.Parties, p)
 	}

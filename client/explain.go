@@ -9,6 +9,7 @@ import (
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/query"
+	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
 
 // Explanation is what a question would cost and tell. Everything but the budgets follows from the question and from what
@@ -99,8 +100,22 @@ func (c *Client) Explain(ctx context.Context, q Question, within float64) (*Expl
 		}
 		e.Budgets = append(e.Budgets, charge)
 	}
-	e.Earlier = c.tickets.of(body.Content()) != nil
+	if t := c.tickets.of(body.Content()); t != nil {
+		e.Earlier = c.alive(ctx, t.ID)
+	}
 	return e, nil
+}
+
+// alive reports whether a question has an answer, or is being answered: what failed was not paid for.
+func (c *Client) alive(ctx context.Context, id string) bool {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	stream, err := c.rpc.Watch(ctx, &sottov1.WatchRequest{QueryId: id})
+	if err != nil {
+		return false
+	}
+	now, err := stream.Recv()
+	return err == nil && now.GetFailure() == nil
 }
 
 // priceFor returns the plan with the smallest ε that gives intervals of ± within. Noise falls as ε grows, so it is found by
@@ -144,6 +159,15 @@ func (c *Client) priceFor(body *query.Query, within float64) (*query.Plan, error
 		} else { // where there is no plan, the noise is too large for any
 			low = middle
 		}
+	}
+	// Three digits are enough, and can be typed.
+	step := int64(1)
+	for high/step >= 1000 {
+		step *= 10
+	}
+	if rounded := (high + step - 1) / step * step; rounded != high && rounded <= most {
+		plan, _, err := at(rounded)
+		return plan, err
 	}
 	return best, nil
 }
@@ -205,7 +229,7 @@ func unit(plan *query.Plan) float64 {
 func explain(plan *query.Plan) (*Explanation, error) {
 	q := plan.Query
 	e := &Explanation{
-		Measure: q.Measure, Unit: q.Amount.Unit, By: dimensions(q), Epsilon: q.Epsilon(), Delta: q.TotalDelta(),
+		Measure: q.Measure, Unit: q.Amount.Unit, By: append([]string{}, dimensions(q)...), Epsilon: q.Epsilon(), Delta: q.TotalDelta(),
 		Sensitivity: plan.Noise.Sensitivity, Draws: plan.Draws(), HashingOnly: hashingOnly(plan),
 	}
 	e.Noise = math.Sqrt(float64(plan.Draws())) * plan.Noise.Std() * unit(plan)

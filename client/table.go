@@ -1,6 +1,7 @@
 package client
 
 import (
+	"math"
 	"slices"
 
 	"github.com/sotto-dev/sotto/internal/consistent"
@@ -69,6 +70,7 @@ func (a *Answer) table(sizes, keep []int, values []float64) (Table, error) {
 			sum += a.Cells[cell].Released[0]
 		}
 		raw := linearCell(a.plan, known, members[at], sum)
+		value = math.Round(value*1e6) / 1e6 // the projection is no more exact
 		c := Cell{Value: value, Std: raw.Std, Released: raw.Released, Group: map[string]string{}}
 		c.interval = func(confidence float64) (low, high float64, err error) {
 			if low, high, err = raw.interval(confidence); err == nil {

@@ -84,7 +84,11 @@ func printExplanation(w io.Writer, e *client.Explanation) error {
 		}
 		fmt.Fprintf(out, "%s %s\t%s\t%d\t%s\n", coefficients(p.Coefficients), strings.Join(p.Where, " × "), slots, p.Results, humanize.Bytes(p.Bytes))
 	}
-	fmt.Fprintln(out, "\t\t\t\nbudget\tcosts\tof what is left\tsuch questions left")
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	fmt.Fprintln(out, "budget\tcosts\tof what is left\tsuch questions left")
 	for _, b := range e.Budgets {
 		share, questions := "not shown", "not shown"
 		if b.Share >= 0 {

@@ -41,7 +41,9 @@ prints the answers, and removes all that it made. The file:
       by: [phoneco.age_band]
       epsilon: 10
 
-A question can also have mechanism (laplace or gaussian), delta, precision, layout and purpose.`
+In the place of count, a question can have sum or mean of a measure ("phoneco.spend") with where; or total or frequency of a list
+of audiences of one party each. It can also have mechanism (laplace or gaussian), delta, precision, layout, purpose, and fresh,
+to be asked anew where the same was asked before. A party can also have measures, purposes and limits: sotto party --help.`
 }
 
 func (k *labCommand) Run(ctx context.Context, c console) (err error) {

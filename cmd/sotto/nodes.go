@@ -83,7 +83,7 @@ The party's file:
     per_organisation: {epsilon_per_day: 0.5}`
 }
 
-func (p *partyCommand) Run(ctx context.Context, c console) error {
+func (p *partyCommand) Run(ctx context.Context, c console) (err error) {
 	a, key, err := p.open()
 	if err != nil {
 		return err
@@ -99,6 +99,12 @@ func (p *partyCommand) Run(ctx context.Context, c console) error {
 	}
 	if err := p.checkLedger(); err != nil {
 		return err
+	}
+	if !p.CreateLedger { // before customers are loaded: it says at once that another node has it, or that it is damaged
+		if o.Ledger, err = ledger.Open(p.Ledger); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, o.Ledger.Close()) }()
 	}
 	logger := newLogger(c.err)
 	began := time.Now()
@@ -117,11 +123,12 @@ func (p *partyCommand) Run(ctx context.Context, c console) error {
 		if err := ledger.Create(p.Ledger); err != nil {
 			return err
 		}
+		if o.Ledger, err = ledger.Open(p.Ledger); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, o.Ledger.Close()) }()
 	}
-	if o.Ledger, err = ledger.Open(p.Ledger); err != nil {
-		return err
-	}
-	return errors.Join(party.Serve(ctx, o, listener, logger), o.Ledger.Close())
+	return party.Serve(ctx, o, listener, logger)
 }
 
 // checkLedger refuses to start with a wrong idea of whether there is a ledger.

@@ -46,8 +46,8 @@ type questionFlags struct {
 
 	Sum       string        `placeholder:"PARTY.MEASURE" help:"Add up an amount over the audience, instead of counting it."`
 	Mean      string        `placeholder:"PARTY.MEASURE" help:"The mean of an amount over the people of the audience who have one."`
-	Total     []string      `placeholder:"AUDIENCE" help:"Add up audiences of one party each, without matching people; separated by commas."`
-	Frequency []string      `placeholder:"AUDIENCE" help:"How many people are in exactly 1, 2, … of some audiences of one party each; separated by commas."`
+	Total     []string      `sep:"none" placeholder:"AUDIENCE" help:"Add up audiences of one party each, without matching people; separated by commas."`
+	Frequency []string      `sep:"none" placeholder:"AUDIENCE" help:"How many people are in exactly 1, 2, … of some audiences of one party each; separated by commas."`
 	By        []string      `placeholder:"PARTY.DIMENSION" help:"A cell per value of a dimension; may be repeated or separated by commas."`
 	Epsilon   float64       `placeholder:"EPSILON" help:"Privacy loss of the whole answer, charged at every party in the question."`
 	Mechanism string        `enum:"laplace,gaussian" default:"laplace" help:"Kind of noise: laplace or gaussian."`

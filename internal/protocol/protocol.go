@@ -92,7 +92,7 @@ type Budget struct {
 // Window is a limit of a party, with amounts in millionths of ε.
 type Window struct {
 	Organisation           string // "" for all analysts together
-	Period                 string // "day", "month" or "ever"
+	Period                 string // "per day", "per month" or "in total"
 	Shown                  bool   // else Limit, Spent and Reserved are 0
 	Limit, Spent, Reserved int64
 	Left                   int64

@@ -115,8 +115,12 @@ func (p *Plan) checkChains() error {
 		return fault.New(fault.Invalid, "the question is about nobody")
 	}
 	if len(p.Query.Participants) < 2 {
+		hint := "join it with another party's customers, such as && other.member"
+		if p.Query.Measure == Total || p.Query.Measure == Frequency {
+			hint = "name an audience of another party too"
+		}
 		return fault.New(fault.Unsupported, "the question is about %s alone; it needs at least two parties", p.Query.Participants[0].Party).
-			WithHint("join it with another party's customers, such as && other.member")
+			WithHint(hint)
 	}
 	if len(p.Chains) > MaxChains {
 		return fault.New(fault.Size, "the audience takes %d products of encrypted vectors, at most %d", len(p.Chains), MaxChains).

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sotto-dev/sotto/dp"
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
 )
@@ -107,7 +108,8 @@ func (b *books) acceptable(c *Charge, delta float64, full []Limit) string {
 	var renewal time.Time
 	for _, limit := range full {
 		ends := limit.Period.renewal(c.Begun)
-		if ends.IsZero() {
+		alone := dp.Tally{c.Loss: 1}.MicroEpsilon(delta)
+		if ends.IsZero() || alone > int64(limit.MicroEpsilon) { // no later window has room for it either
 			return strings.Join(append(ways, "ask the owner to raise the budget"), ", or ")
 		}
 		if ends.After(renewal) {
