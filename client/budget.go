@@ -60,7 +60,7 @@ func (c *Client) budgets(ctx context.Context, loss *dp.Loss) ([]Budget, error) {
 		case e.GetBudget() == nil:
 			b.Unavailable = "unavailable: " + e.GetUnavailable()
 		default:
-			if err := b.read(e.GetBudget(), member, c, loss != nil); err != nil {
+			if err := b.read(e.GetBudget(), member, c, loss); err != nil {
 				return nil, err
 			}
 		}
@@ -70,12 +70,16 @@ func (c *Client) budgets(ctx context.Context, loss *dp.Loss) ([]Budget, error) {
 }
 
 // read checks and takes over what a party signed.
-func (b *Budget) read(signed *sottov1.Signed, member agreement.Party, c *Client, priced bool) error {
+func (b *Budget) read(signed *sottov1.Signed, member agreement.Party, c *Client, loss *dp.Loss) error {
+	var price protocol.Price
+	if loss != nil {
+		price = protocol.Price{Mechanism: string(loss.Mechanism), MicroEpsilon: loss.MicroEpsilon, AttoDelta: loss.AttoDelta, Cells: loss.Cells}
+	}
 	var body protocol.Budget
 	if err := protocol.Verify(signed, member.Key, member.Name, &body); err != nil {
 		return err
 	}
-	if body.Party != member.Name || body.Collaboration != c.agreement.Collaboration || body.Analyst != c.name || body.Priced != priced {
+	if body.Party != member.Name || body.Collaboration != c.agreement.Collaboration || body.Analyst != c.name || body.Price != price {
 		return fault.New(fault.Protocol, "the budget of %s is of another party, analyst or question", member.Name)
 	}
 	b.At = time.Unix(body.At, 0).UTC()
@@ -85,7 +89,7 @@ func (b *Budget) read(signed *sottov1.Signed, member agreement.Party, c *Client,
 			limit, spent, reserved := epsilon(w.Limit), epsilon(w.Spent), epsilon(w.Reserved)
 			window.Limit, window.Spent, window.Reserved = &limit, &spent, &reserved
 		}
-		if priced {
+		if loss != nil {
 			window.Questions = &w.Questions
 		}
 		b.Windows = append(b.Windows, window)

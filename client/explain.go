@@ -70,6 +70,13 @@ func (c *Client) Explain(ctx context.Context, q Question, within float64) (*Expl
 		q.Epsilon = c.agreement.Limits.EpsilonPerQuery.Float()
 	}
 	body, plan, err := c.compose(ctx, q)
+	// The agreement's δ may not allow its ε: then less of that is where the search begins.
+	for first := err; within > 0 && q.Epsilon > 0.01 && (fault.IsKind(err, fault.Limit) || fault.IsKind(err, fault.Invalid)); {
+		q.Epsilon = math.Floor(q.Epsilon*5e5) / 1e6
+		if body, plan, err = c.compose(ctx, q); err != nil {
+			err = fault.From(first)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +128,7 @@ func (c *Client) alive(ctx context.Context, id string) bool {
 // priceFor returns the plan with the smallest ε that gives intervals of ± within. Noise falls as ε grows, so it is found by
 // bisection.
 func (c *Client) priceFor(body *query.Query, within float64) (*query.Plan, error) {
-	most := int64(c.agreement.Limits.EpsilonPerQuery)
+	most := body.MicroEpsilon
 	at := func(micro int64) (*query.Plan, float64, error) {
 		changed := *body
 		changed.MicroEpsilon = micro

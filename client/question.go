@@ -136,7 +136,7 @@ func (c *Client) earlier(ctx context.Context, content [32]byte) (*Ticket, error)
 	case stage == sottov1.Stage_STAGE_FAILED:
 		return nil, nil
 	}
-	t.Earlier = true
+	t.Earlier = stage != sottov1.Stage_STAGE_UNSPECIFIED // else it is begun only now: its first submission got lost
 	return t, nil
 }
 

@@ -53,7 +53,7 @@ func (n *Node) Budget(_ context.Context, r *sottov1.PartyBudgetRequest) (*sottov
 		if err := loss.Check(); err != nil {
 			return nil, fault.New(fault.Invalid, "%v", err)
 		}
-		body.Priced = true
+		body.Price = protocol.Price{Mechanism: p.GetMechanism(), MicroEpsilon: p.GetMicroEpsilon(), AttoDelta: p.GetAttoDelta(), Cells: p.GetCells()}
 	}
 	if show := n.config.Limits.Shown(); show != config.ShowNone {
 		for _, u := range n.ledger.Usage(n.limits(analyst.Budget()), loss, n.now()) {

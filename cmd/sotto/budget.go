@@ -123,7 +123,8 @@ func withEver(limits ledger.Limits, organisation string) ledger.Limits {
 
 func printBudgets(w io.Writer, budgets []client.Budget) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row(out, []string{"party", "analysts of", "period", "spent", "reserved", "left", "of ε"})
+	row(out, []string{"party", "analysts of", "period", "spent", "reserved", "left", "limit"})
+	hidden := false
 	amount := func(e *float64) string {
 		if e == nil {
 			return "–"
@@ -138,6 +139,7 @@ func printBudgets(w io.Writer, budgets []client.Budget) error {
 			row(out, []string{b.Party, "does not show its budget", "", "", "", "", ""})
 		}
 		for _, window := range b.Windows {
+			hidden = hidden || window.Spent == nil
 			who := window.Organisation
 			if who == "" {
 				who = "everybody"
@@ -149,5 +151,9 @@ func printBudgets(w io.Writer, budgets []client.Budget) error {
 			row(out, []string{b.Party, who, window.Period, amount(window.Spent), amount(window.Reserved), left, amount(window.Limit)})
 		}
 	}
-	return out.Flush()
+	if err := out.Flush(); err != nil || !hidden {
+		return err
+	}
+	_, err := fmt.Fprintln(w, "– is what the party does not show")
+	return err
 }

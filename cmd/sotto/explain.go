@@ -72,8 +72,9 @@ func printExplanation(w io.Writer, e *client.Explanation) error {
 	if e.Assumed > 0 {
 		fmt.Fprintf(w, "           if %s people are in a cell; twice as many halve it\n", figure(e.Assumed))
 	}
-	fmt.Fprintf(w, "price      ε %v, δ %.1e at every party; one person moves the numbers by %d together, and %d draws of noise are in each\n",
-		e.Epsilon, e.Delta, e.Sensitivity, e.Draws)
+	fmt.Fprintf(w, "price      ε %v at every party (δ %.1e)\n", e.Epsilon, e.Delta)
+	fmt.Fprintf(w, "noise      %d draws in every number, for a sensitivity of %d: what one person can change in all of them together\n",
+		e.Draws, e.Sensitivity)
 	fmt.Fprintf(w, "work       %s of encrypted blocks, about %s s\n\n", humanize.Bytes(e.Bytes), figure(e.Seconds))
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "plan\tslots\tresults\tbytes")

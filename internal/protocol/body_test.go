@@ -22,7 +22,8 @@ func descriptor(s *session) *protocol.Descriptor {
 
 func budget() *protocol.Budget {
 	return &protocol.Budget{
-		Collaboration: "loyalty", Party: "a", Analyst: "marketing", At: 1_772_366_400, Priced: true,
+		Collaboration: "loyalty", Party: "a", Analyst: "marketing", At: 1_772_366_400,
+		Price: protocol.Price{Mechanism: "gaussian", MicroEpsilon: 1_000_000, AttoDelta: 5, Cells: 12},
 		Windows: []protocol.Window{
 			{Organisation: "", Period: "month", Left: 500_000, Questions: 3},
 			{Organisation: "agency", Period: "ever", Shown: true, Limit: 10_000_000, Spent: 4_000_000, Reserved: 1_000_000, Left: 5_000_000, Questions: -1},

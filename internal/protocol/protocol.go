@@ -85,8 +85,14 @@ type Budget struct {
 	Party         string
 	Analyst       string
 	At            int64 // Unix seconds
-	Priced        bool  // Questions of the windows are counted
+	Price         Price // that Questions of the windows are counted for; zero for none
 	Windows       []Window
+}
+
+// Price is what a question costs a person, as dp.Loss has it.
+type Price struct {
+	Mechanism                      string
+	MicroEpsilon, AttoDelta, Cells int64
 }
 
 // Window is a limit of a party, with amounts in millionths of ε.
