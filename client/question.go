@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"crypto/rand"
-	"slices"
 	"strings"
 	"time"
 
@@ -211,9 +210,8 @@ func (c *Client) describe(ctx context.Context, body *query.Query, parts []*query
 			body.Participants = append(body.Participants, query.Participant{
 				Party: member.Name, IdentityType: d.IdentityType, CustomersUpTo: d.CustomersUpTo, Snapshot: d.Snapshot,
 			})
-			if len(d.Purposes) > 0 && !slices.Contains(d.Purposes, body.Purpose) {
-				return fault.New(fault.Purpose, "%s does not answer questions for the purpose %q", member.Name, body.Purpose).
-					WithHint("it answers for: " + strings.Join(d.Purposes, ", "))
+			if err := d.CheckPurpose(body.Purpose); err != nil {
+				return err
 			}
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sotto-dev/sotto/internal/fault"
@@ -142,9 +141,8 @@ func (n *Node) checkNames(q *query.Query, plan *query.Plan) error {
 
 // checkPolicy holds the question against the purposes and limits that this party enforces.
 func (n *Node) checkPolicy(q *query.Query) error {
-	if purposes := n.config.Purposes; len(purposes) > 0 && !slices.Contains(purposes, q.Purpose) {
-		return fault.New(fault.Purpose, "%s does not answer questions for the purpose %q", n.config.Name, q.Purpose).
-			WithHint("it answers for: " + strings.Join(purposes, ", "))
+	if err := n.descriptor().CheckPurpose(q.Purpose); err != nil {
+		return err
 	}
 	if limit := n.config.Limits.Within(n.agreement.Limits).EpsilonPerQuery; q.MicroEpsilon > int64(limit) {
 		return fault.New(fault.Limit, "epsilon %v is above %v, the limit of %s per question", q.Epsilon(), limit.Float(), n.config.Name).

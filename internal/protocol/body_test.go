@@ -1,10 +1,12 @@
 package protocol_test
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 
 	"github.com/sotto-dev/sotto/internal/canon"
+	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/protocol"
 	"github.com/sotto-dev/sotto/internal/query"
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
@@ -71,5 +73,23 @@ func TestDeclared(t *testing.T) {
 	}
 	if empty := (&protocol.Descriptor{Party: "a"}).Declared(); len(empty.Segments)+len(empty.Dimensions)+len(empty.Measures) > 0 {
 		t.Errorf("a party that declares nothing declares %+v", empty)
+	}
+}
+
+// A party that names purposes answers questions for these alone, word for word, and says which; one that names none, for any.
+func TestCheckPurpose(t *testing.T) {
+	d := protocol.Descriptor{Party: "a", Purposes: []string{"planning", "measurement"}}
+	for _, purpose := range []string{"", "plan", "Planning", "planning, measurement"} {
+		err := d.CheckPurpose(purpose)
+		if !fault.IsKind(err, fault.Purpose) || fault.From(err).Hint != "it answers for: planning, measurement" {
+			t.Errorf("purpose %q: error is %v", purpose, err)
+		}
+	}
+	if err := errors.Join(d.CheckPurpose("planning"), d.CheckPurpose("measurement")); err != nil {
+		t.Error(err)
+	}
+	d.Purposes = nil
+	if err := errors.Join(d.CheckPurpose(""), d.CheckPurpose("anything")); err != nil {
+		t.Error(err)
 	}
 }

@@ -4,6 +4,8 @@ package protocol
 
 import (
 	"crypto/rand"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sotto-dev/sotto/internal/agreement"
@@ -221,6 +223,15 @@ func VerifyQuery(signed *sottov1.Signed, a *agreement.Agreement, now time.Time) 
 		return nil, fault.New(fault.NotMember, "the question is not signed by analyst %s", analyst.Name).Wrap(err)
 	}
 	return &q, q.Check(a, now)
+}
+
+// CheckPurpose tells whether the party answers questions for a purpose: for any, unless it names those that it does.
+func (d *Descriptor) CheckPurpose(purpose string) error {
+	if len(d.Purposes) == 0 || slices.Contains(d.Purposes, purpose) {
+		return nil
+	}
+	return fault.New(fault.Purpose, "%s does not answer questions for the purpose %q", d.Party, purpose).
+		WithHint("it answers for: " + strings.Join(d.Purposes, ", "))
 }
 
 // Declared returns what expressions may name of the party, besides member.

@@ -37,7 +37,6 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
-	"slices"
 
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/ids"
@@ -98,11 +97,6 @@ func (i Identity) Normalizer() ids.Normalizer {
 type Dimension struct {
 	SQL    string   `yaml:"sql"`    // expression whose text is compared with the values
 	Values []string `yaml:"values"` // in the order in which they are published, without Unknown
-}
-
-// Allows reports whether a question may be asked for a purpose: any, unless the party names those that it allows.
-func (p *Party) Allows(purpose string) bool {
-	return p.Purposes == nil || slices.Contains(p.Purposes, purpose)
 }
 
 // Load reads and checks the party in the YAML file at path. Errors are faults: NotFound if there is no file, otherwise

@@ -77,13 +77,6 @@ func (m Measure) Steps() (low, high int64) {
 	return int64(math.Round(m.Clip[0] / size)), int64(math.Round(m.Clip[1] / size))
 }
 
-// Scale returns the farthest from 0 that an amount can be, in steps, 1 to [MaxSteps]: what one customer changes a sum by. The
-// measure must be one that passed [Party.Check].
-func (m Measure) Scale() int64 {
-	low, high := m.Steps()
-	return max(-low, high)
-}
-
 func (p *Party) checkMeasure(name string) error {
 	if err := checkName(name); err != nil {
 		return err

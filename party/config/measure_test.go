@@ -77,8 +77,8 @@ func TestSteps(t *testing.T) {
 			t.Fatal(err)
 		}
 		gotLow, gotHigh := m.Steps()
-		if gotLow != low || gotHigh != high || m.StepSize() != decimal(digits) || m.Scale() != max(-low, low, high, -high) {
-			t.Fatalf("%+v is %d to %d steps of %v, scale %d; want %d to %d", m, gotLow, gotHigh, m.StepSize(), m.Scale(), low, high)
+		if gotLow != low || gotHigh != high || m.StepSize() != decimal(digits) {
+			t.Fatalf("%+v is %d to %d steps of %v; want %d to %d", m, gotLow, gotHigh, m.StepSize(), low, high)
 		}
 	})
 }
@@ -97,7 +97,7 @@ func TestAcceptedClips(t *testing.T) {
 		}
 		size := m.StepSize()
 		low, high := m.Steps()
-		if !(size >= config.MinStep) || low >= high || low < -config.MaxSteps || high > config.MaxSteps || m.Scale() < 1 {
+		if !(size >= config.MinStep) || low >= high || low < -config.MaxSteps || high > config.MaxSteps {
 			t.Fatalf("%+v is %d to %d steps of %v", m, low, high, size)
 		}
 		for i, steps := range []int64{low, high} {
