@@ -133,15 +133,7 @@ func (b *books) count(c *Charge, all, released int64) {
 
 // includes reports whether the history leads through h.
 func (b *books) includes(h Head) error {
-	switch {
-	case h.Rows == 0:
-		return nil
-	case h.Rows < 0 || h.Rows > b.head.Rows:
-		return fmt.Errorf("it has %d rows, but %d are known to have been written: it is an older copy, or has lost its latest rows", b.head.Rows, h.Rows)
-	case b.hashes[h.Rows-1] != h.Hash:
-		return fmt.Errorf("its row %d is not the one that is known to have been written: it is another ledger, or an older copy that was written on", h.Rows)
-	}
-	return nil
+	return h.Check(b.head.Rows, func(row int64) [32]byte { return b.hashes[row-1] })
 }
 
 // holds reports whether these bytes, with this hash, are what was stored when a session was released.

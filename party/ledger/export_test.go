@@ -4,15 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/sotto-dev/sotto/internal/sqlite"
 )
 
 // FailAt makes the ledger meet an error of the disk at the points that f returns one for.
-func (l *Ledger) FailAt(f func(point string) error) { l.step = f }
+func (l *Ledger) FailAt(f func(point string) error) { l.file.Trace(f) }
 
 // SetNow sets the clock that releases and lapses are dated by.
 func (l *Ledger) SetNow(now func() time.Time) { l.now = now }
@@ -20,10 +18,10 @@ func (l *Ledger) SetNow(now func() time.Time) { l.now = now }
 // Quota leaves room for so many more pages of the file: beyond them the disk is full.
 func (l *Ledger) Quota(pages int) error {
 	var used, limit int
-	if err := l.db.QueryRow("PRAGMA page_count").Scan(&used); err != nil {
+	if err := l.file.DB().QueryRow("PRAGMA page_count").Scan(&used); err != nil {
 		return err
 	}
-	return l.db.QueryRow(fmt.Sprintf("PRAGMA max_page_count = %d", used+pages)).Scan(&limit)
+	return l.file.DB().QueryRow(fmt.Sprintf("PRAGMA max_page_count = %d", used+pages)).Scan(&limit)
 }
 
 // Fill reserves and releases all charges at once, with sealed for each.
@@ -85,10 +83,4 @@ func Forge(path string, rows ...Row) error {
 		}
 	}
 	return tx.Commit()
-}
-
-// InheritLock returns the file that is locked once more, as a process has it that is being started.
-func (l *Ledger) InheritLock() (*os.File, error) {
-	fd, err := syscall.Dup(int(l.seen.file.Fd()))
-	return os.NewFile(uintptr(fd), "inherited"), err
 }

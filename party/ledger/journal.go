@@ -89,7 +89,7 @@ func (r *row) loss() dp.Loss {
 
 // link returns the head that a row leads to.
 func (r *row) link(before Head) Head {
-	return Head{before.Rows + 1, canon.Hash(rowDomain, struct {
+	return Head{Rows: before.Rows + 1, Hash: canon.Hash(rowDomain, struct {
 		Previous [32]byte
 		Row      row
 	}{before.Hash, *r})}

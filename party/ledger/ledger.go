@@ -30,42 +30,33 @@
 package ledger
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/journal"
 	"github.com/sotto-dev/sotto/internal/sqlite"
 )
 
+// kind tells the ledger's files from other journals.
+const kind = "ledger"
+
 // Ledger is an open ledger. Safe for concurrent use.
 type Ledger struct {
-	path string     // of the file, without symbolic links
-	then identities // the files as they were opened
-	now  func() time.Time
-	step func(point string) error // called at the points named at Trace; an error there counts as the disk's
+	now func() time.Time
 
-	mu       sync.Mutex // guards all below, and the order of rows
-	db       *sql.DB    // nil once closed
-	seen     *headFile  // nil once closed, or if opened to be read
-	books    *books     // what is durable
-	unusable error      // why nothing goes on, or nil; the ledger is then not read either, for its state is not known
-	older    error      // why nothing may be spent, or nil
+	mu    sync.Mutex // guards all below, and the order of rows
+	file  *journal.File
+	books *books // what is durable
+	older error  // why nothing may be spent, or nil
 }
 
 // Create makes a new, empty ledger. It refuses to touch a file that exists.
 func Create(path string) error {
-	err := sqlite.Create(path, schema)
-	if err == nil {
-		if err = createHeadFile(path); err != nil {
-			err = errors.Join(err, sqlite.Remove(path))
-		}
-	}
-	if err != nil {
+	if err := journal.CreateFile(path, kind, schema); err != nil {
 		return fmt.Errorf("create ledger: %w", err)
 	}
 	return nil
@@ -76,7 +67,7 @@ func Create(path string) error {
 // ledger that another one has open, that is damaged, or that has fewer rows than ledger.db-head says. It never makes one:
 // an owner whose ledger is gone must know.
 func Open(path string) (*Ledger, error) {
-	l, err := open(path)
+	l, err := open(path, journal.OpenFile)
 	if err != nil {
 		return nil, explain(path, err)
 	}
@@ -86,39 +77,27 @@ func Open(path string) (*Ledger, error) {
 	return l, nil
 }
 
-func open(path string) (l *Ledger, err error) {
-	path, err = filepath.EvalSymlinks(path)
+func open(path string, openFile func(path, kind string, version int) (*journal.File, error)) (*Ledger, error) {
+	file, err := openFile(path, kind, version)
 	if err != nil {
 		return nil, err
 	}
-	l = &Ledger{path: path, now: time.Now, step: func(string) error { return nil }}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, l.Close())
-		}
-	}()
-	if l.seen, err = openHeadFile(path); err != nil {
-		return l, err
+	l := &Ledger{now: time.Now, file: file}
+	if l.books, err = read(file.DB()); err == nil {
+		err = l.books.includes(file.Known())
 	}
-	if l.db, err = sqlite.Open(path, version); err != nil {
-		return l, err
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
-	if l.books, err = read(l.db); err != nil {
-		return l, err
-	}
-	if err = l.books.includes(l.seen.head); err != nil {
-		return l, err
-	}
-	l.then, err = identify(path)
-	return l, err
+	return l, nil
 }
 
 // OpenReadOnly opens a ledger to be read, perhaps beside the process that has it open: as it is at this moment, whole and
 // verified. It changes nothing and holds nobody up; Reserve, Release and Lapse fail.
 func OpenReadOnly(path string) (*Ledger, error) {
-	l, err := openReadOnly(path)
+	l, err := open(path, journal.OpenFileReadOnly)
 	if err != nil { // perhaps because a first writer came meanwhile
-		l, err = openReadOnly(path)
+		l, err = open(path, journal.OpenFileReadOnly)
 	}
 	if err != nil {
 		return nil, explain(path, err)
@@ -126,33 +105,10 @@ func OpenReadOnly(path string) (*Ledger, error) {
 	return l, nil
 }
 
-func openReadOnly(path string) (*Ledger, error) {
-	path, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return nil, err
-	}
-	seen, err := readHeadFile(path) // before the rows: what it says is then among them
-	if err != nil {
-		return nil, err
-	}
-	db, err := sqlite.OpenReadOnly(path, version)
-	if err != nil {
-		return nil, err
-	}
-	l := &Ledger{path: path, db: db}
-	if l.books, err = read(db); err == nil {
-		err = l.books.includes(seen)
-	}
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return l, nil
-}
-
 // explain says what an owner can do about a ledger that can't be opened.
 func explain(path string, err error) error {
 	var format *sqlite.VersionError
-	if errors.Is(err, errNoHead) { // older formats had none
+	if errors.Is(err, journal.ErrNoHead) { // older formats had none
 		if db, e := sqlite.OpenReadOnly(path, version); e == nil {
 			err = errors.Join(err, db.Close())
 		} else if errors.As(e, &format) {
@@ -163,7 +119,7 @@ func explain(path string, err error) error {
 	case errors.As(err, &format) && format.Found == 1:
 		return fmt.Errorf("open ledger %s: %w; a ledger of before the hash chain can't be carried on: keep it as a record, make a new "+
 			"one, and lower the limits by what the old one has spent", path, err)
-	case errors.Is(err, errNoHead):
+	case errors.Is(err, journal.ErrNoHead):
 		return fmt.Errorf("open ledger %s: %w; restore both from one copy (where only the ledger could be restored and is known to be "+
 			"the latest, make an empty file in its place)", path, err)
 	case errors.Is(err, fs.ErrNotExist):
@@ -177,17 +133,7 @@ func explain(path string, err error) error {
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var err error
-	if l.db != nil {
-		err = l.db.Close()
-		l.db = nil
-	}
-	if l.seen != nil {
-		err = errors.Join(err, l.seen.close())
-		l.seen = nil
-	}
-	l.unusable = fault.New(fault.Internal, "the ledger is closed")
-	return err
+	return l.file.Close()
 }
 
 // Trace makes the ledger call f at the points at which a crash differs from one a moment earlier: for X of reserve, release
@@ -195,18 +141,14 @@ func (l *Ledger) Close() error {
 // (ledger.db-head is written too), and at "ledger: release signed" before the row is written. It is for tests, which end the
 // process there; f must not call the ledger. Call it before anything else.
 func (l *Ledger) Trace(f func(point string)) {
-	l.step = func(point string) error {
+	l.file.Trace(func(point string) error {
 		f(point)
 		return nil
-	}
+	})
 }
 
-// Head is a point in a ledger's history: how many rows there were, and the hash of the last of them, which covers them all.
-// The hash of no rows is zero.
-type Head struct {
-	Rows int64
-	Hash [32]byte
-}
+// Head is a point in a ledger's history.
+type Head = journal.Head
 
 // Head returns the ledger's latest point.
 func (l *Ledger) Head() Head {

@@ -137,20 +137,6 @@ func TestExclusive(t *testing.T) {
 	must(t, open(t, path).Close())
 }
 
-// The lock ends with the ledger, even if a process that was just then started has inherited it.
-func TestInheritedLock(t *testing.T) {
-	path := create(t)
-	l := open(t, path)
-	inherited, err := l.InheritLock()
-	must(t, err)
-	defer inherited.Close()
-	if _, err := ledger.Open(path); err == nil {
-		t.Error("opened twice")
-	}
-	must(t, l.Close())
-	must(t, open(t, path).Close())
-}
-
 // After a crash, a reader sees what was reserved, and leaves it for the next writer to lapse.
 func TestReadAfterCrash(t *testing.T) {
 	path := create(t)

@@ -18,8 +18,8 @@ func (l *Ledger) Release(session [16]byte, sealed [32]byte, sign func(Head) ([]b
 	if err := l.spendable(); err != nil {
 		return err
 	}
-	if err := l.step("ledger: before release"); err != nil {
-		return l.fail("release", err)
+	if err := l.file.Reach("release", "before release"); err != nil {
+		return err
 	}
 	c := l.books.open[session]
 	if c == nil {
@@ -36,8 +36,8 @@ func (l *Ledger) Release(session [16]byte, sealed [32]byte, sign func(Head) ([]b
 	if err != nil {
 		return err
 	}
-	if err := l.step("ledger: release signed"); err != nil {
-		return l.fail("release", err)
+	if err := l.file.Reach("release", "release signed"); err != nil {
+		return err
 	}
 	return l.append("release", func(ctx context.Context, tx *sql.Tx) error {
 		hash := sealedHash(head.Hash, bytes)
@@ -50,14 +50,14 @@ func (l *Ledger) Release(session [16]byte, sealed [32]byte, sign func(Head) ([]b
 func (l *Ledger) Released(ctx context.Context, session [16]byte) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.unusable != nil {
-		return nil, l.unusable
+	if err := l.file.Usable(); err != nil {
+		return nil, err
 	}
 	if !l.books.closed[session].released {
 		return nil, nil
 	}
 	var bytes, hash []byte
-	err := l.db.QueryRowContext(ctx, "SELECT bytes, hash FROM sealed WHERE session = ?", session[:]).Scan(&bytes, &hash)
+	err := l.file.DB().QueryRowContext(ctx, "SELECT bytes, hash FROM sealed WHERE session = ?", session[:]).Scan(&bytes, &hash)
 	switch {
 	case ctx.Err() != nil:
 		return nil, fault.From(ctx.Err())
@@ -65,7 +65,7 @@ func (l *Ledger) Released(ctx context.Context, session [16]byte) ([]byte, error)
 		err = errors.New("what was released is not what was written")
 	}
 	if err != nil {
-		return nil, fault.New(fault.Internal, "read the ledger %s", l.path).Wrap(err)
+		return nil, fault.New(fault.Internal, "read the ledger %s", l.file.Path()).Wrap(err)
 	}
 	return bytes, nil
 }
@@ -74,15 +74,15 @@ func (l *Ledger) Released(ctx context.Context, session [16]byte) ([]byte, error)
 func (l *Ledger) Lapse(session [16]byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.writable(); err != nil {
+	if err := l.file.Writable(); err != nil {
 		return err
 	}
 	c := l.books.open[session]
 	if c == nil {
 		return nil
 	}
-	if err := l.step("ledger: before lapse"); err != nil {
-		return l.fail("lapse", err)
+	if err := l.file.Reach("lapse", "before lapse"); err != nil {
+		return err
 	}
 	return l.append("lapse", nil, newRow(lapsed, c, l.now().Unix()))
 }

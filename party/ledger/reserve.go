@@ -28,8 +28,8 @@ func (l *Ledger) Reserve(ctx context.Context, c Charge, limits Limits) error {
 	if err := l.spendable(); err != nil {
 		return err
 	}
-	if err := l.step("ledger: before reserve"); err != nil {
-		return l.fail("reserve", err)
+	if err := l.file.Reach("reserve", "before reserve"); err != nil {
+		return err
 	}
 	if err := ctx.Err(); err != nil { // from here on the context is not asked: a commit that it cuts off may be there or not
 		return fault.From(err)
