@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/party/config"
 	"github.com/sotto-dev/sotto/party/customers"
@@ -46,7 +47,8 @@ func BenchmarkLoad(b *testing.B) {
 	const people = 100_000
 	p := &config.Party{
 		Name: "shop", Source: config.Source{CSV: writeCustomers(b, people)},
-		Identity: config.Identity{Column: "email", Type: ids.Email}, CustomersUpTo: people,
+		Identity: config.Identities{{Column: "email", Type: ids.Email}}, CustomersUpTo: people,
+		Purposes: map[string]config.Purpose{"planning": {Consent: "consent"}},
 		Segments: map[string]string{"churned": "churn = 'Yes'", "rich": "spend > 1000", "agreed": "consent"},
 		Dimensions: map[string]config.Dimension{
 			"age_band": {SQL: "age_band", Values: []string{"18-24", "25-34", "35-44", "45-54", "55-64", "65+"}},
@@ -54,7 +56,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	before := processorTime(b)
 	for b.Loop() {
-		s, err := customers.Load(context.Background(), p)
+		s, err := customers.Load(context.Background(), p, customers.Options{Agreement: &agreement.Agreement{}, Now: time.Now()})
 		if err != nil {
 			b.Fatal(err)
 		}

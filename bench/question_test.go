@@ -17,6 +17,7 @@ func running(b *testing.B) *lab.Lab {
 		b.Fatal(err)
 	}
 	file := &lab.File{Collaboration: "bench"}
+	file.Agreement.Purposes = []string{sample.Planning}
 	file.Agreement.EpsilonPerQuery, file.Agreement.EpsilonTotal = 1_000_000, 1_000_000_000
 	for _, c := range companies {
 		p, err := config.Load(c.ConfigFile)
@@ -39,6 +40,7 @@ func running(b *testing.B) *lab.Lab {
 
 var crossTab = client.Question{
 	Count: "left.member && right.member", By: []string{"left.cohort", "right.cohort"}, Epsilon: 1, Precision: "low",
+	Purpose: sample.Planning,
 }
 
 // BenchmarkExplain explains a cross-tab of 11 × 11 cells: catalog, plan, errors and budgets, all nodes included.

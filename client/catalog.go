@@ -21,12 +21,12 @@ type Catalog struct {
 type Party struct {
 	Name          string      `json:"name"`
 	Unavailable   string      `json:"unavailable,omitempty"` // why the party could not be asked; then all else is empty
-	IdentityType  string      `json:"identity_type"`         // opaque, email or phone: parties can be compared that have the same
+	IdentityType  string      `json:"identity_type"`         // opaque, email or phone, or several joined by commas: parties can be compared that share one
 	CustomersUpTo int64       `json:"customers_up_to"`       // public upper bound on its customers
 	Segments      []string    `json:"segments"`
 	Dimensions    []Dimension `json:"dimensions"`
 	Measures      []Measure   `json:"measures"`
-	Purposes      []string    `json:"purposes"` // that questions may be for; none for any
+	Purposes      []string    `json:"purposes"` // of the agreement's, those that it answers for
 	Snapshot      string      `json:"snapshot"` // version of its customers, in hexadecimal
 }
 

@@ -29,12 +29,12 @@ type Question struct {
 	Frequency []string // audiences of one party each: how many people are in exactly 1, 2, … of them
 	By        []string // dimensions, "party.dimension"; a cell of the answer for every combination of their values
 	Epsilon   float64  // privacy loss ε of the whole answer, in (0, 20], a multiple of 10⁻⁶
+	Purpose   string   // what the answer is for: one of the agreement's purposes
 
 	Mechanism string        // "laplace" (default) or "gaussian"
 	Delta     float64       // δ of the Gaussian mechanism, in (0, 1)
 	Precision string        // of the hashed layout: "low", "medium" (default) or "high"
 	Layout    string        // "hashed" (default)
-	Purpose   string        // what the answer is for
 	Lifetime  time.Duration // how long parties may begin the question; default one hour, at most 24
 	Fresh     bool          // ask, and pay, even where the same question was answered before
 }
@@ -161,6 +161,9 @@ func (c *Client) compose(ctx context.Context, q Question) (*query.Query, *query.
 		Measure: measure, Audience: audience, Layout: or(q.Layout, "hashed"), Precision: or(q.Precision, "medium"),
 		Noise: string(c.agreement.Noise), Mechanism: or(q.Mechanism, "laplace"), MicroEpsilon: int64(micro), AttoDelta: atto,
 		Expires: c.now().Add(or(q.Lifetime, time.Hour)).Unix(),
+	}
+	if err := body.CheckPurpose(c.agreement); err != nil {
+		return nil, nil, err
 	}
 	parts, err := parse(measure, audience)
 	if err != nil {

@@ -44,7 +44,7 @@ func overlap(ctx context.Context, agreement, identity string) error {
 		Count:   "bank.member && shop.newsletter",
 		By:      []string{"bank.age_band"},
 		Epsilon: 1,
-		Purpose: "spring campaign",
+		Purpose: "marketing",
 	}, func(p client.Progress) { log.Printf("%3.0f %%  %s", 100*p.Share, p.Stage) })
 	if err != nil {
 		return err // client.ErrorKind and client.ErrorHint say more

@@ -17,7 +17,7 @@ import (
 	"github.com/sotto-dev/sotto/client"
 )
 
-var question = client.Question{Count: "bank.member && shop.member", Epsilon: 1, Precision: "high", Purpose: "quarterly report"}
+var question = client.Question{Count: "bank.member && shop.member", Epsilon: 1, Precision: "high", Purpose: "planning"}
 
 func main() {
 	log.SetFlags(0)

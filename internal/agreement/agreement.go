@@ -1,5 +1,6 @@
-// Package agreement holds what the members of a collaboration have agreed on: who they are, which keys speak for them, and
-// what a question may cost. Every node keeps a copy as a YAML file; copies are the same agreement when their hashes are equal.
+// Package agreement holds what the members of a collaboration have agreed on: who they are, which keys speak for them, what
+// questions may be for, what customers are matched by, and what a question may cost. Every node keeps a copy as a YAML file;
+// copies are the same agreement when their hashes are equal.
 //
 //	collaboration: loyalty
 //	coordinator: {address: "coordinator.example:7400", key: "ed25519:…"}
@@ -8,6 +9,11 @@
 //	  - {name: shop, address: "shop.example:7401", key: "ed25519:…"}
 //	analysts:
 //	  - {name: marketing, key: "ed25519:…", organisation: agency} # organisation may be left out: the name
+//	purposes: [planning, measurement]                 # every question names one of them, word for word
+//	identifiers:                                      # may be left out: each party has one, and those of a question the same
+//	  - {type: email, ignore: {gmail.com: [dots, tags], outlook.com: [tags]}} # ignore may be left out; see ids.Rule
+//	  - {type: phone}                                 # a customer's id is the first of these that they have
+//	  - {type: opaque}
 //	limits: {epsilon_per_query: 1, epsilon_total: 10} # besides, where left out: delta_per_query: 1e-6, delta_total: 1e-5
 //	noise: everyone                                   # may be left out; or: coordinator
 //	layouts: [hashed]                                 # may be left out
@@ -53,15 +59,18 @@ const (
 // LayoutHashed is the layout in which an id's slot is a keyed hash of it.
 const LayoutHashed = "hashed"
 
-// Agreement is what the members agreed on. The order of its lists has no meaning; [Parse] sorts them.
+// Agreement is what the members agreed on. The order of its lists has no meaning, but for that of identifiers; [Parse] sorts
+// the others.
 type Agreement struct {
-	Collaboration string      `yaml:"collaboration"`
-	Coordinator   Coordinator `yaml:"coordinator"`
-	Parties       []Party     `yaml:"parties"`
-	Analysts      []Analyst   `yaml:"analysts,omitempty"`
-	Limits        Limits      `yaml:"limits"`
-	Noise         Noise       `yaml:"noise"`
-	Layouts       []string    `yaml:"layouts,flow"` // those that a question may use
+	Collaboration string       `yaml:"collaboration"`
+	Coordinator   Coordinator  `yaml:"coordinator"`
+	Parties       []Party      `yaml:"parties"`
+	Analysts      []Analyst    `yaml:"analysts,omitempty"`
+	Purposes      []string     `yaml:"purposes,flow"`              // what questions may be for
+	Identifiers   []Identifier `yaml:"identifiers,omitempty,flow"` // what customers are matched by, in order; nil for what each party has
+	Limits        Limits       `yaml:"limits"`
+	Noise         Noise        `yaml:"noise"`
+	Layouts       []string     `yaml:"layouts,flow"` // those that a question may use
 }
 
 // Coordinator is the node that plans and relays. It has no data.
@@ -96,7 +105,7 @@ type Limits struct {
 }
 
 // Hash returns what tells agreements apart: SHA-256 over the canonical encoding, under "sotto/v1/agreement", of the fields in
-// their order, all lists sorted by name and the limits in 10⁻⁶ ε. How the file was written does not matter. The agreement
+// their order, all lists but that of identifiers sorted by name, rules by domain, and the limits in 10⁻⁶ ε. How the file was written does not matter. The agreement
 // must have passed [Agreement.Check].
 func (a *Agreement) Hash() [32]byte {
 	return canon.Hash("sotto/v1/agreement", a.sorted())
@@ -107,6 +116,11 @@ func (a *Agreement) sorted() *Agreement {
 	ordered := *a
 	ordered.Parties = slices.SortedFunc(slices.Values(a.Parties), func(x, y Party) int { return cmp.Compare(x.Name, y.Name) })
 	ordered.Analysts = slices.SortedFunc(slices.Values(a.Analysts), func(x, y Analyst) int { return cmp.Compare(x.Name, y.Name) })
+	ordered.Purposes = slices.Sorted(slices.Values(a.Purposes))
+	ordered.Identifiers = nil
+	for _, i := range a.Identifiers {
+		ordered.Identifiers = append(ordered.Identifiers, i.sorted())
+	}
 	ordered.Layouts = slices.Sorted(slices.Values(a.Layouts))
 	return &ordered
 }

@@ -12,12 +12,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"pgregory.net/rapid"
 
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/identity"
+	"github.com/sotto-dev/sotto/internal/ids"
 )
 
 // key returns a stand-in for the n-th key, n > 1.
@@ -35,8 +37,16 @@ parties:
   - {name: bank, address: "bank.example:7401", key: %q}
 analysts:
   - {name: marketing, key: %q}
+purposes: [planning, measuring success]
 limits: {epsilon_per_query: 1, epsilon_total: 10.5}
 `, key(2), key(4), key(3), key(5))
+
+// identified is golden with agreed identifiers.
+var identified = golden + `identifiers:
+  - {type: phone}
+  - {type: email, ignore: {outlook.com: [tags], gmail.com: [tags, dots]}}
+  - type: opaque
+`
 
 func parse(t *testing.T, text string) *agreement.Agreement {
 	t.Helper()
@@ -59,6 +69,7 @@ func TestGoldenAgreement(t *testing.T) {
 			{Name: "shop", Address: "[2001:db8::1]:7402", Key: key(4)},
 		},
 		Analysts: []agreement.Analyst{{Name: "marketing", Key: key(5)}},
+		Purposes: []string{"measuring success", "planning"},
 		Limits: agreement.Limits{
 			EpsilonPerQuery: 1_000_000, EpsilonTotal: 10_500_000, DeltaPerQuery: 1e-6, DeltaTotal: 1e-5,
 		},
@@ -68,21 +79,37 @@ func TestGoldenAgreement(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	const wantHash = "323c6d0d775a75cd7a10ac8bb5ad21395ff785381cf3f49e53a00e1c00cfbe4e"
+	const wantHash = "1ad0381beb7c41e175fe605e4f84cbfb94b78aa1c70684892981549c4535d868"
 	if hash := got.Hash(); hex.EncodeToString(hash[:]) != wantHash {
 		t.Errorf("hash is %x, want %s", hash, wantHash)
+	}
+
+	got = parse(t, identified)
+	want.Identifiers = []agreement.Identifier{
+		{Type: ids.Phone},
+		{Type: ids.Email, Ignore: agreement.Ignored{{Domain: "gmail.com", Dots: true, Tags: true}, {Domain: "outlook.com", Tags: true}}},
+		{Type: ids.Opaque},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("with identifiers: got %+v, want %+v", got, want)
+	}
+	const wantIdentified = "f759a043ac99684e577e9eb852ad774988e27100294894d2928d3f42502b94ed"
+	if hash := got.Hash(); hex.EncodeToString(hash[:]) != wantIdentified {
+		t.Errorf("with identifiers the hash is %x, want %s", hash, wantIdentified)
 	}
 }
 
 // The hash is over what was agreed, not how it is written; everything that was agreed changes it.
 func TestHashIsOfTheMeaning(t *testing.T) {
-	base := parse(t, golden).Hash()
+	base := parse(t, identified).Hash()
 	for name, replace := range map[string][2]string{
 		"comment":          {"# comments", "# other comments"},
 		"defaults spelled": {"10.5}", "1.05e1, delta_per_query: 0.000001}\nnoise: everyone\nlayouts:\n- hashed"},
 		"order":            {"collaboration: loyalty", ""},
+		"purposes' order":  {"[planning, measuring success]", "\n- measuring success\n- planning"},
+		"domains' order":   {"outlook.com: [tags], gmail.com: [tags, dots]", "gmail.com: [dots, tags], outlook.com: [tags]"},
 	} {
-		text := strings.Replace(golden, replace[0], replace[1], 1)
+		text := strings.Replace(identified, replace[0], replace[1], 1)
 		if name == "order" {
 			text += "collaboration: loyalty\n"
 		}
@@ -106,17 +133,31 @@ func TestHashIsOfTheMeaning(t *testing.T) {
 		"delta_total":       {"10.5", "10.5, delta_total: 2e-5"},
 		"organisation":      {"{name: marketing,", "{name: marketing, organisation: agency,"},
 		"noise":             {"limits", "noise: coordinator\nlimits"},
+		"purpose":           {"planning,", "profiling,"},
+		"one purpose less":  {"planning, ", ""},
+		"purposes joined":   {"planning, measuring success", "'planning, measuring success'"},
+		"identifiers":       {identified[len(golden):], ""},
+		"their order":       {identified[len(golden):], "identifiers:\n  - type: opaque\n  - {type: email, ignore: {outlook.com: [tags], gmail.com: [tags, dots]}}\n  - {type: phone}\n"},
+		"one type less":     {"  - {type: phone}\n", ""},
+		"nothing ignored":   {", ignore: {outlook.com: [tags], gmail.com: [tags, dots]}", ""},
+		"one domain less":   {"outlook.com: [tags], ", ""},
+		"another domain":    {"outlook.com", "outlook.example"},
+		"no dots":           {"[tags, dots]", "[tags]"},
+		"no tags":           {"[tags, dots]", "[dots]"},
+		"dots for tags":     {"outlook.com: [tags]", "outlook.com: [dots]"},
 	} {
-		hash := parse(t, strings.Replace(golden, replace[0], replace[1], 1)).Hash()
+		hash := parse(t, strings.Replace(identified, replace[0], replace[1], 1)).Hash()
 		if other, same := seen[hash]; same {
 			t.Errorf("%s gives the same hash as %s", name, other)
 		}
 		seen[hash] = name
 	}
-	a := parse(t, golden)
+	a := parse(t, identified)
 	a.Parties[0], a.Parties[1] = a.Parties[1], a.Parties[0]
-	if a.Hash() != base || a.Parties[0].Name != "shop" {
-		t.Error("the order of parties changed the hash, or hashing changed the order")
+	slices.Reverse(a.Purposes)
+	slices.Reverse(a.Identifiers[1].Ignore)
+	if a.Hash() != base || a.Parties[0].Name != "shop" || a.Purposes[0] != "planning" || a.Identifiers[1].Ignore[0].Domain != "outlook.com" {
+		t.Error("the order of parties, purposes or domains changed the hash, or hashing changed the order")
 	}
 }
 
@@ -221,6 +262,9 @@ func TestWriteAndLoad(t *testing.T) {
 func drawAgreement(t *rapid.T) *agreement.Agreement {
 	name := rapid.StringMatching(`[a-z][a-z0-9_]{0,62}`).
 		Filter(func(s string) bool { return s != "coordinator" && !slices.Contains(celWords, s) })
+	purpose := rapid.StringN(1, 50, agreement.MaxPurposeBytes).Filter(func(s string) bool {
+		return s == strings.TrimSpace(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+	})
 	names := rapid.SliceOfNDistinct(name, 3, 10, rapid.ID).Draw(t, "names")
 	per := rapid.Int64Range(1, 20_000_000).Draw(t, "epsilon_per_query")
 	a := &agreement.Agreement{
@@ -232,8 +276,20 @@ func drawAgreement(t *rapid.T) *agreement.Agreement {
 			DeltaPerQuery:   rapid.Float64Range(math.SmallestNonzeroFloat64, 0.5).Draw(t, "delta"),
 			DeltaTotal:      rapid.Float64Range(0.5, 0.999).Draw(t, "delta_total"),
 		},
-		Noise:   rapid.SampledFrom([]agreement.Noise{agreement.NoiseEveryone, agreement.NoiseCoordinator}).Draw(t, "noise"),
-		Layouts: []string{agreement.LayoutHashed},
+		Purposes: rapid.SliceOfNDistinct(purpose, 1, agreement.MaxPurposes, rapid.ID).Draw(t, "purposes"),
+		Noise:    rapid.SampledFrom([]agreement.Noise{agreement.NoiseEveryone, agreement.NoiseCoordinator}).Draw(t, "noise"),
+		Layouts:  []string{agreement.LayoutHashed},
+	}
+	domain := rapid.SampledFrom([]string{"gmail.com", "bücher.example", "true", "1.5", "~", "a:b", "<<", "#", "'\"", "{a:b}"})
+	for _, i := range rapid.SliceOfNDistinct(rapid.SampledFrom([]ids.Type{ids.Email, ids.Phone, ids.Opaque}), 0, 3, rapid.ID).Draw(t, "types") {
+		identifier := agreement.Identifier{Type: i}
+		if i == ids.Email {
+			for _, d := range rapid.SliceOfNDistinct(domain, 0, 4, rapid.ID).Draw(t, "domains") {
+				dots := rapid.Bool().Draw(t, "dots")
+				identifier.Ignore = append(identifier.Ignore, ids.Rule{Domain: d, Dots: dots, Tags: !dots || rapid.Bool().Draw(t, "tags")})
+			}
+		}
+		a.Identifiers = append(a.Identifiers, identifier)
 	}
 	analysts := rapid.IntRange(0, len(names)-2).Draw(t, "analysts")
 	for i, name := range names {
@@ -249,6 +305,7 @@ func drawAgreement(t *rapid.T) *agreement.Agreement {
 // Hostile YAML neither crashes the reader nor gets past the checks, and what is accepted is in its one order.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(golden))
+	f.Add([]byte(identified))
 	f.Add([]byte("limits: &a [*a]"))
 	f.Add([]byte("coordinator: {<<: {address: 'x:1'}}"))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -13,8 +13,8 @@ import (
 )
 
 // Check returns what is wrong with the agreement first, as a fault.Invalid: it must name 2 to 16 parties, none of them by a
-// reserved word of CEL; all names, the coordinator's included, and all keys must differ; addresses must be host:port; limits
-// must be above 0 and fit together.
+// reserved word of CEL; all names, the coordinator's included, and all keys must differ; addresses must be host:port;
+// there must be 1 to 50 purposes, and no type of identifiers twice; limits must be above 0 and fit together.
 func (a *Agreement) Check() error {
 	if err := identity.CheckName(a.Collaboration); err != nil {
 		return wrong("collaboration", err)
@@ -23,6 +23,12 @@ func (a *Agreement) Check() error {
 		return fault.New(fault.Invalid, "parties: %d of them, must be %d to %d", n, MinParties, MaxParties)
 	}
 	if err := a.checkMembers(); err != nil {
+		return err
+	}
+	if err := a.checkPurposes(); err != nil {
+		return err
+	}
+	if err := a.checkIdentifiers(); err != nil {
 		return err
 	}
 	if err := a.Limits.check(); err != nil {

@@ -30,7 +30,7 @@ func Load(path string) (*Agreement, error) {
 }
 
 // Parse reads and checks an agreement in YAML. Keys that it does not know are errors, of fault.Invalid like all others.
-// The lists of the result are sorted by name.
+// The lists of the result are sorted by name, all but that of identifiers.
 func Parse(text []byte) (*Agreement, error) {
 	const name = "agreement"
 	read := defaults()

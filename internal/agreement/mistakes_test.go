@@ -19,6 +19,16 @@ func TestMistakes(t *testing.T) {
 		}
 		return lines.String()
 	}
+	purposes := func(n int) string {
+		all := make([]string, n)
+		for i := range all {
+			all[i] = fmt.Sprint("p", i)
+		}
+		return strings.Join(all, ", ")
+	}
+	if _, err := agreement.Parse([]byte(strings.Replace(golden, "planning", purposes(48)+", "+strings.Repeat("é", 100), 1))); err != nil {
+		t.Errorf("50 purposes: %v", err)
+	}
 	parties := golden[strings.Index(golden, "  - {name: shop"):strings.Index(golden, "analysts")]
 	if _, err := agreement.Parse([]byte(strings.Replace(golden, parties, many(16), 1))); err != nil {
 		t.Errorf("16 parties: %v", err)
@@ -27,7 +37,7 @@ func TestMistakes(t *testing.T) {
 		"not YAML":               {golden, "a: [", "agreement"},
 		"empty":                  {golden, "", "empty"},
 		"two documents":          {golden, golden + "---\n" + golden, "document"},
-		"unknown key":            {"limits", "limit", `agreement:9: unknown key "limit", did you mean "limits"`},
+		"unknown key":            {"limits", "limit", `agreement:10: unknown key "limit", did you mean "limits"`},
 		"unknown inner key":      {"name: bank", "nom: bank", "nom"},
 		"key twice":              {"limits", "collaboration: x\nlimits", "collaboration"},
 		"collaboration name":     {"loyalty", "Loyalty", `"Loyalty"`},
@@ -59,11 +69,11 @@ func TestMistakes(t *testing.T) {
 		"epsilon 0":              {"epsilon_per_query: 1", "epsilon_per_query: 0", `must be above 0`},
 		"epsilon missing":        {"epsilon_per_query: 1, ", "", `epsilon_per_query 0: must be above 0`},
 		"epsilon null":           {"epsilon_per_query: 1", "epsilon_per_query: ", `has no value`},
-		"epsilon negative":       {"epsilon_per_query: 1", "epsilon_per_query: -1", `agreement:9: epsilon -1: must be above 0`},
+		"epsilon negative":       {"epsilon_per_query: 1", "epsilon_per_query: -1", `agreement:10: epsilon -1: must be above 0`},
 		"epsilon NaN":            {"epsilon_per_query: 1", "epsilon_per_query: .nan", `epsilon NaN`},
 		"epsilon infinite":       {"epsilon_total: 10.5", "epsilon_total: .inf", `epsilon +Inf`},
 		"epsilon too fine":       {"epsilon_total: 10.5", "epsilon_total: 10.0000005", `multiple of 0.000001`},
-		"epsilon a word":         {"epsilon_total: 10.5", "epsilon_total: lots", "agreement:9: cannot unmarshal !!str `lots`"},
+		"epsilon a word":         {"epsilon_total: 10.5", "epsilon_total: lots", "agreement:10: cannot unmarshal !!str `lots`"},
 		"epsilon above 20":       {"epsilon_per_query: 1, epsilon_total: 10.5", "epsilon_per_query: 20.5, epsilon_total: 30", `epsilon_per_query 20.5: must be above 0 and at most 20`},
 		"total below one query":  {"epsilon_total: 10.5", "epsilon_total: 0.5", `epsilon_total 0.5: must be at least`},
 		"delta 0":                {"10.5", "10.5, delta_per_query: 0", `delta_per_query 0`},
@@ -78,6 +88,31 @@ func TestMistakes(t *testing.T) {
 		"organisation empty":     {"{name: marketing,", "{name: marketing, organisation: ,", `has no value`},
 		"noise of nobody":        {"limits", "noise: nobody\nlimits", `noise "nobody": must be everyone or coordinator`},
 		"noise empty":            {"limits", "noise: ''\nlimits", `noise "": must be`},
+		"no purposes":            {"purposes: [planning, measuring success]\n", "", `purposes: 0 of them, must be 1 to 50`},
+		"empty purposes":         {"[planning, measuring success]", "[]", `purposes: 0 of them`},
+		"null purposes":          {"[planning, measuring success]", "", `key "purposes" has no value`},
+		"51 purposes":            {"planning", purposes(50), `purposes: 51 of them, must be 1 to 50`},
+		"purposes a word":        {"[planning, measuring success]", "planning", "agreement:9: cannot unmarshal !!str"},
+		"purpose empty":          {"planning", "''", `purpose "": must be a text`},
+		"purpose of blanks":      {"planning", "' '", `purpose " ": must be a text without blanks around it`},
+		"purpose with blanks":    {"planning", "'planning '", `purpose "planning ": must be a text without blanks around it`},
+		"purpose of two lines":   {"planning", `"plan\nning"`, `purpose "plan\nning": must be printable text`},
+		"purpose invisible":      {"planning", `"plan\u200bning"`, `must be printable text`},
+		"purpose too long":       {"planning", strings.Repeat("é", 101), `202 bytes, must be at most 200`},
+		"purpose twice":          {"planning", "measuring success", `purpose "measuring success": named twice`},
+		"no identifiers":         {"limits", "identifiers: []\nlimits", `identifiers: none, must be at least one, or left out`},
+		"identifiers a word":     {"limits", "identifiers: email\nlimits", "agreement:10: cannot unmarshal !!str"},
+		"identifier unknown":     {"limits", "identifiers: [{type: passport}]\nlimits", `identifier 1 ("passport"): identity type "passport" is not one of`},
+		"identifier of no type":  {"limits", "identifiers: [{type: email}, {}]\nlimits", `identifier 2 (""): identity type "" is not one of`},
+		"identifier twice":       {"limits", "identifiers: [{type: email}, {type: phone}, {type: email}]\nlimits", `identifier 3 ("email"): a type named twice`},
+		"identifier's key":       {"limits", "identifiers: [{type: phone, country: DE}]\nlimits", `agreement:10: unknown key "country"`},
+		"ignored in phones":      {"limits", "identifiers: [{type: phone, ignore: {gmail.com: [dots]}}]\nlimits", `identifier 1 ("phone"): rules for domains are for ids of type "email"`},
+		"ignored nowhere":        {"limits", "identifiers: [{type: email, ignore: {}}]\nlimits", `agreement:10: ignore: no domain, must be at least one, or left out`},
+		"ignored nothing":        {"limits", "identifiers: [{type: email, ignore: {gmail.com: []}}]\nlimits", `identifier 1 ("email"): ignore: domain "gmail.com": nothing to ignore`},
+		"ignored unknown":        {"limits", "identifiers: [{type: email, ignore: {gmail.com: [case]}}]\nlimits", `agreement:10: ignore "case" at "gmail.com": must be dots or tags`},
+		"ignored twice":          {"limits", "identifiers: [{type: email, ignore: {gmail.com: [dots, dots]}}]\nlimits", `agreement:10: ignore dots at "gmail.com": named twice`},
+		"domain in capitals":     {"limits", "identifiers: [{type: email, ignore: {Gmail.com: [dots]}}]\nlimits", `domain "Gmail.com": must be written as in a normalised address, "gmail.com"`},
+		"domain twice":           {"limits", "identifiers: [{type: email, ignore: {gmail.com: [dots], gmail.com: [tags]}}]\nlimits", `mapping key "gmail.com" already defined`},
 		"layout unknown":         {"limits", "layouts: [matched]\nlimits", `layout "matched": must be hashed`},
 		"layout twice":           {"limits", "layouts: [hashed, hashed]\nlimits", `named twice`},
 		"no layout":              {"limits", "layouts: []\nlimits", `layouts: none`},

@@ -25,8 +25,9 @@ type Type string
 const (
 	// Opaque ids are compared byte for byte: no trimming, no folding. One that is empty or only blanks is nobody.
 	Opaque Type = "opaque"
-	// Email ids are addresses: composed (NFC), trimmed of blanks, in lower case. Nothing else is done to them: dots, tags
-	// ("+news") and the spelling of international domains are kept. See [Normalizer.Normalize] for what is nobody.
+	// Email ids are addresses: composed (NFC), trimmed of blanks, in lower case. Nothing else is done to them: dots and tags
+	// ("+news") are kept, but for the domains of [Rules], and so is the spelling of international domains. See
+	// [Normalizer.Normalize] for what is nobody.
 	Email Type = "email"
 	// Phone ids are numbers, written in E.164 ("+493012345678"). What has no possible length in its country, and what has
 	// an extension, is nobody.
@@ -45,10 +46,16 @@ type Normalizer struct {
 	// Country is where phone numbers without a +prefix are from (ISO 3166 alpha-2, "DE"). Empty: they are nobody.
 	// It must be empty for other types.
 	Country string
+	// Rules say what domains ignore in addresses. Nil, for none, for other types.
+	Rules *Rules
 }
 
-// Check returns an error if the type is unknown, or the country is or does not belong to phone numbers.
+// Check returns an error if the type is unknown, the country is or does not belong to phone numbers, or the rules do not
+// belong to addresses.
 func (n Normalizer) Check() error {
+	if n.Rules != nil && n.Type != Email {
+		return fmt.Errorf("rules for domains are for ids of type %q, ids here are of type %q", Email, n.Type)
+	}
 	switch n.Type {
 	case Opaque, Email:
 		if n.Country != "" {
@@ -64,7 +71,8 @@ func (n Normalizer) Check() error {
 
 // Normalize returns the one spelling of raw that all others of the same person have too, and false if raw is nobody:
 // empty, only blanks, not UTF-8, or malformed. An e-mail address is malformed unless it is one non-empty local part and
-// one non-empty domain around a single "@", with no blank inside. Blanks are white space (Unicode White_Space),
+// one non-empty domain around a single "@", with no blank inside, and something is left of its local part when what its
+// domain ignores is gone. Blanks are white space (Unicode White_Space),
 // control characters and invisible format characters (zero-width space, byte order mark, directional marks).
 //
 // Normalizing what was normalised changes nothing, except for phone numbers that a country's own rules rewrite again.
@@ -119,7 +127,12 @@ func (n Normalizer) appendNormal(out []byte, raw string) ([]byte, bool) {
 		}
 		return append(out, raw...), true
 	case Email:
-		return appendEmail(out, raw)
+		start := len(out)
+		out, ok := appendEmail(out, raw)
+		if !ok || n.Rules == nil {
+			return out, ok
+		}
+		return n.Rules.reduce(out, start)
 	case Phone:
 		return appendPhone(out, raw, n.Country)
 	default:

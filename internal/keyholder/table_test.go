@@ -59,12 +59,13 @@ func sitFor(t testing.TB, q *query.Query) *table {
 		Collaboration: "loyalty",
 		Coordinator:   agreement.Coordinator{Address: "c:1", Key: key(agreement.CoordinatorName)},
 		Parties:       []agreement.Party{{Name: "a", Address: "a:1", Key: key("a")}, {Name: "b", Address: "b:1", Key: key("b")}},
+		Purposes:      []string{"planning"},
 		Noise:         agreement.Noise(q.Noise),
 	}
 	var err error
 	x.analyst, err = seal.NewKey()
 	x.must(err)
-	q.Precision, q.Mechanism, q.MicroEpsilon, q.Recipient = "low", "laplace", 1_000_000, x.analyst.Public()
+	q.Purpose, q.Precision, q.Mechanism, q.MicroEpsilon, q.Recipient = "planning", "low", "laplace", 1_000_000, x.analyst.Public()
 	q.Participants = []query.Participant{
 		{Party: "a", IdentityType: "email", CustomersUpTo: 1000}, {Party: "b", IdentityType: "email", CustomersUpTo: 1000},
 	}

@@ -30,7 +30,7 @@ type Descriptor struct {
 	Segments      []string // besides member; sorted
 	Dimensions    []query.Dimension
 	Measures      []query.Amount
-	Purposes      []string // that questions may name; none for any
+	Purposes      []string // for which it answers questions; sorted
 }
 
 // Commitment fixes a key share before anybody shows one (step 1).
@@ -225,9 +225,9 @@ func VerifyQuery(signed *sottov1.Signed, a *agreement.Agreement, now time.Time) 
 	return &q, q.Check(a, now)
 }
 
-// CheckPurpose tells whether the party answers questions for a purpose: for any, unless it names those that it does.
+// CheckPurpose tells whether the party answers questions for a purpose.
 func (d *Descriptor) CheckPurpose(purpose string) error {
-	if len(d.Purposes) == 0 || slices.Contains(d.Purposes, purpose) {
+	if slices.Contains(d.Purposes, purpose) {
 		return nil
 	}
 	return fault.New(fault.Purpose, "%s does not answer questions for the purpose %q", d.Party, purpose).

@@ -52,6 +52,11 @@ func TestVerifyQuery(t *testing.T) {
 		}
 	}
 	q = s.question()
+	q.Purpose = "profiling"
+	if _, err := protocol.VerifyQuery(protocol.Sign(s.keys["marketing"], q), s.agreement, now); !fault.IsKind(err, fault.Purpose) {
+		t.Errorf("for a purpose that was not agreed: error is %v", err)
+	}
+	q = s.question()
 	q.Expires = now.Unix()
 	if _, err := protocol.VerifyQuery(protocol.Sign(s.keys["marketing"], q), s.agreement, now); !fault.IsKind(err, fault.Expired) {
 		t.Errorf("expired: error is %v", err)

@@ -50,6 +50,7 @@ func newSession(t *testing.T) *session {
 			{Name: "a", Address: "a:1", Key: key("a")}, {Name: "b", Address: "b:1", Key: key("b")}, {Name: "c", Address: "c:1", Key: key("c")},
 		},
 		Analysts: []agreement.Analyst{{Name: "marketing", Key: key("marketing")}},
+		Purposes: []string{"planning"},
 		Limits:   agreement.Limits{EpsilonPerQuery: 2_000_000, EpsilonTotal: 10_000_000, DeltaPerQuery: 1e-6, DeltaTotal: 1e-5},
 		Noise:    agreement.NoiseEveryone,
 		Layouts:  []string{agreement.LayoutHashed},

@@ -15,9 +15,6 @@ func (q *Query) checkParticipants(a *agreement.Agreement) error {
 	if len(q.Audience) > MaxAudience {
 		return fault.New(fault.Size, "audience has %d bytes, at most %d", len(q.Audience), MaxAudience)
 	}
-	if len(q.Purpose) > MaxPurpose {
-		return fault.New(fault.Size, "purpose has %d bytes, at most %d", len(q.Purpose), MaxPurpose)
-	}
 	if len(q.Participants) > MaxParties {
 		return fault.New(fault.Size, "question is about %d parties, at most %d", len(q.Participants), MaxParties)
 	}
@@ -34,12 +31,8 @@ func (q *Query) checkParticipants(a *agreement.Agreement) error {
 		if p.CustomersUpTo < 1 || p.CustomersUpTo > math.MaxInt32 {
 			return fault.New(fault.Invalid, "%s has customers_up_to %d, out of range", p.Party, p.CustomersUpTo)
 		}
-		if first := q.Participants[0]; p.IdentityType != first.IdentityType && q.Measure != Total {
-			return fault.New(fault.Unsupported, "%s identifies customers by %s and %s by %s: they can't be compared",
-				first.Party, first.IdentityType, p.Party, p.IdentityType).WithHint("a total adds parties up without comparing their customers")
-		}
 	}
-	return nil
+	return q.checkIdentities(a)
 }
 
 // participant returns the index of a party among the participants, or -1.

@@ -50,7 +50,11 @@ func TestCheckRefusals(t *testing.T) {
 		"delta above 1":       {func(q *query.Query) { q.Mechanism, q.AttoDelta = "gaussian", math.MaxInt64 }, fault.Invalid, "must be above 0 and below 1"},
 		"delta above limit":   {func(q *query.Query) { q.Mechanism, q.AttoDelta = "gaussian", 2e12 }, fault.Limit, "delta 2e-06 is above 1e-06, the agreement's limit"},
 		"audience":            {func(q *query.Query) { q.Audience = strings.Repeat(" ", 4097) }, fault.Size, "audience has 4097 bytes, at most 4096"},
-		"purpose":             {func(q *query.Query) { q.Purpose = strings.Repeat("x", 201) }, fault.Size, "purpose has 201 bytes, at most 200"},
+		"no purpose":          {func(q *query.Query) { q.Purpose = "" }, fault.Purpose, "a question must say its purpose"},
+		"purpose":             {func(q *query.Query) { q.Purpose = "profiling" }, fault.Purpose, `purpose "profiling" is not one of the agreement`},
+		"purpose's case":      {func(q *query.Query) { q.Purpose = "Planning" }, fault.Purpose, `purpose "Planning" is not`},
+		"two purposes":        {func(q *query.Query) { q.Purpose = "planning, measuring success" }, fault.Purpose, `purpose "planning, measuring success" is not`},
+		"long purpose":        {func(q *query.Query) { q.Purpose = strings.Repeat("x", 1<<20) }, fault.Purpose, `xx" is not one of the agreement`},
 		"nine parties":        {func(q *query.Query) { q.Participants = question(1, 1, 1, 1, 1, 1, 1, 1, 1).Participants }, fault.Size, "about 9 parties, at most 8"},
 		"stranger":            {func(q *query.Query) { q.Participants[1].Party = "x" }, fault.NotMember, `"x" is not a party of the agreement`},
 		"coordinator":         {func(q *query.Query) { q.Participants[1].Party = "coordinator" }, fault.NotMember, `"coordinator" is not a party`},
@@ -59,6 +63,9 @@ func TestCheckRefusals(t *testing.T) {
 		"no customers":        {func(q *query.Query) { q.Participants[2].CustomersUpTo = 0 }, fault.Invalid, "c has customers_up_to 0, out of range"},
 		"too many customers":  {func(q *query.Query) { q.Participants[2].CustomersUpTo = 1 << 31 }, fault.Invalid, "c has customers_up_to 2147483648, out of range"},
 		"identity types":      {func(q *query.Query) { q.Participants[2].IdentityType = "phone" }, fault.Unsupported, "a identifies customers by email and c by phone: they can't be compared"},
+		"unknown identity":    {func(q *query.Query) { q.Participants[0].IdentityType = "mail" }, fault.Invalid, `a: identity type "mail" is not one of`},
+		"no identity":         {func(q *query.Query) { q.Participants[2].IdentityType = "" }, fault.Invalid, `c: identity type "" is not one of`},
+		"two identities":      {func(q *query.Query) { q.Participants[1].IdentityType = "email,phone" }, fault.Invalid, `b: identity type "email,phone" is not one of`},
 		"four dimensions":     {func(q *query.Query) { q.GroupBy = by(by(by(q, "a.x", 1), "a.y", 1), "a.z", 1).GroupBy }, fault.Size, "groups by 4 dimensions, at most 3"},
 		"dimension of others": {func(q *query.Query) { q.GroupBy[0].Party = "d" }, fault.Invalid, "group-by d.age: d is not in the audience"},
 		"dimension twice":     {func(q *query.Query) { q.GroupBy = by(q, "b.age", 1).GroupBy }, fault.Invalid, "group-by b.age is named twice"},
@@ -69,6 +76,9 @@ func TestCheckRefusals(t *testing.T) {
 		err := q.Check(a, now)
 		if err == nil || c.kind != "" && !fault.IsKind(err, c.kind) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error is %v, want %s with %q", name, err, c.kind, c.want)
+		}
+		if c.kind == fault.Purpose && (fault.From(err).Hint != "the agreement has: planning, measuring success" || len(err.Error()) > 200) {
+			t.Errorf("%s: %v, hint: %s", name, err, fault.From(err).Hint)
 		}
 	}
 }
@@ -162,7 +172,7 @@ func TestCheckEdges(t *testing.T) {
 		"epsilon":     func(q *query.Query) { q.MicroEpsilon = 2_000_000 },
 		"least":       func(q *query.Query) { q.MicroEpsilon = 1 },
 		"delta":       func(q *query.Query) { q.Mechanism, q.AttoDelta = "gaussian", 0.999e12 },
-		"purpose":     func(q *query.Query) { q.Purpose = strings.Repeat("x", query.MaxPurpose) },
+		"purpose":     func(q *query.Query) { q.Purpose = "measuring success" },
 		"audience":    func(q *query.Query) { q.Audience += strings.Repeat(" ", query.MaxAudience-len(q.Audience)) },
 		"parties":     func(q *query.Query) { q.Participants = question(1, 1, 1, 1, 1, 1, 1, 1).Participants },
 		"cells":       func(q *query.Query) { q.GroupBy = by(by(by(q, "a.x", 9), "b.x", 9), "b.y", 9).GroupBy },

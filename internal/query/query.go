@@ -22,7 +22,7 @@ const (
 	MaxDimensions = 3
 	MaxChains     = 64
 	MaxAudience   = 4096 // bytes of CEL
-	MaxPurpose    = 200  // bytes
+	MaxPurpose    = agreement.MaxPurposeBytes
 	MaxAmount     = 100_000
 	MaxLifetime   = 24 * time.Hour
 	// MaxSessions is how often one signed question may be begun (R in the protocol).
@@ -43,7 +43,7 @@ type Query struct {
 	Collaboration string
 	Agreement     [32]byte // hash of the agreement that the analyst holds
 	Analyst       string
-	Purpose       string
+	Purpose       string        // one of the agreement's
 	Measure       string        // Count, Sum, …
 	Amount        Amount        // of Sum and Mean
 	Audience      string        // CEL: see ParseAudience, for Total and Frequency ParseParts
@@ -64,7 +64,7 @@ type Query struct {
 // own entry against its configuration.
 type Participant struct {
 	Party         string
-	IdentityType  string
+	IdentityType  string // what it has of the agreement's types of ids, in their order: "email,phone"; its own if none are agreed
 	CustomersUpTo int64
 	Snapshot      [16]byte // version of its customers
 }
@@ -135,6 +135,9 @@ func (q *Query) Check(a *agreement.Agreement, now time.Time) error {
 	}
 	if expires.After(now.Add(MaxLifetime + time.Hour)) {
 		return fault.New(fault.Invalid, "question expires at %s, more than %s ahead", expires.UTC().Format(time.RFC3339), MaxLifetime)
+	}
+	if err := q.CheckPurpose(a); err != nil {
+		return err
 	}
 	if q.Noise != string(a.Noise) {
 		return fault.New(fault.Invalid, "question has noise %q, the agreement says %q", q.Noise, a.Noise)

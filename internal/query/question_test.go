@@ -21,6 +21,7 @@ func agreed() *agreement.Agreement {
 		Collaboration: "loyalty",
 		Coordinator:   agreement.Coordinator{Address: "c:1", Key: key("coordinator")},
 		Analysts:      []agreement.Analyst{{Name: "marketing", Key: key("marketing")}},
+		Purposes:      []string{"planning", "measuring success"},
 		Limits:        agreement.Limits{EpsilonPerQuery: 2_000_000, EpsilonTotal: 10_000_000, DeltaPerQuery: 1e-6, DeltaTotal: 1e-5},
 		Noise:         agreement.NoiseEveryone,
 		Layouts:       []string{agreement.LayoutHashed},

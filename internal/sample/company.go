@@ -20,6 +20,7 @@ type company struct {
 	name       string
 	id         string // column with the e-mail
 	bound      int    // customers_up_to
+	consent    string // to marketing: SQL over a row; "" for a company that does not answer questions for it
 	messy      float64
 	crlf       bool // lines end as on Windows
 	draw       func(*stream, *Person) record
@@ -100,6 +101,10 @@ func (c *company) config() string {
 			quoted[i] = quote(v)
 		}
 		fmt.Fprintf(&b, "  %s: {sql: %s, values: [%s]}\n", d.name, quote(d.sql), strings.Join(quoted, ", "))
+	}
+	fmt.Fprintf(&b, "purposes:\n  %s: {consent: \"true\", basis: legitimate interest}\n", Planning)
+	if c.consent != "" {
+		fmt.Fprintf(&b, "  %s: {consent: %s}\n", Marketing, quote(c.consent))
 	}
 	return b.String()
 }

@@ -6,7 +6,8 @@ import "strconv"
 var demo = [companies]company{
 	bank: {
 		name: "bank", id: "email", bound: 25000, messy: 0.05,
-		draw: drawBank,
+		draw:    drawBank,
+		consent: "consent = 'yes'",
 		columns: []column{
 			{"account", func(r *row) string { return strconv.Itoa(40000000 + r.number) }},
 			{"name", func(r *row) string { return r.last + ", " + r.first + nickname(r) }},
@@ -34,7 +35,8 @@ var demo = [companies]company{
 	},
 	grocer: {
 		name: "grocer", id: "E-Mail", bound: 20000, messy: 0.2, crlf: true,
-		draw: drawGrocer,
+		draw:    drawGrocer,
+		consent: "Consent = 'Y'",
 		columns: []column{
 			{"Card", func(r *row) string { return "G-" + strconv.Itoa(100000+r.number) }},
 			{"First name", func(r *row) string { return r.first }},
@@ -69,7 +71,8 @@ var demo = [companies]company{
 	},
 	airline: {
 		name: "airline", id: "contact", bound: 10000, messy: 0.35,
-		draw: drawAirline,
+		draw:    drawAirline,
+		consent: "newsletter = 'true'",
 		columns: []column{
 			{"contact", func(r *row) string { return r.email }},
 			{"passenger", func(r *row) string { return r.first + nickname(r) + " " + r.last }},

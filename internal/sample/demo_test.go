@@ -40,6 +40,7 @@ type partyConfig struct {
 		SQL    string
 		Values []string
 	}
+	Purposes map[string]struct{ Consent, Basis string }
 }
 
 func parseConfig(t *testing.T, text string) partyConfig {
@@ -176,6 +177,9 @@ func TestConfigsFitTheFiles(t *testing.T) {
 		}
 		if len(ids) > c.CustomersUpTo {
 			t.Errorf("%s: %d customers, declared are %d", company.Name, len(ids), c.CustomersUpTo)
+		}
+		if c.Purposes[sample.Planning].Consent != "true" {
+			t.Errorf("%s: purposes are %v", company.Name, c.Purposes)
 		}
 		for name := range c.Segments {
 			if !allowed.MatchString(name) || name == "member" {

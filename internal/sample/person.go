@@ -19,7 +19,7 @@ type Person struct {
 }
 
 // Member reports whether the person is a customer of the party "bank", "grocer" or "airline".
-// It panics, as do Has and Value, on a name that the demo does not have.
+// It panics, as do Has, Consents and Value, on a name that the demo does not have.
 func (p Person) Member(party string) bool { return len(p.at[find(party)]) > 0 }
 
 // Has reports whether the person is in the party's segment: whether any of the person's records there is.
@@ -30,6 +30,12 @@ func (p Person) Has(party, segment string) bool {
 		return len(p.at[c]) > 0
 	}
 	return slices.ContainsFunc(p.at[c], demo[c].segment(segment).holds)
+}
+
+// Consents reports whether the person is a customer of the party who consents to marketing: in all of their records there.
+func (p Person) Consents(party string) bool {
+	records := p.at[find(party)]
+	return len(records) > 0 && !slices.ContainsFunc(records, func(r *record) bool { return !r.consent })
 }
 
 // Value returns the person's value of the party's dimension: that of the first record there, "unknown" if it is

@@ -2,11 +2,19 @@ package sample
 
 import "strings"
 
+// The purposes of the sample companies. Everybody's data may be used for planning; for marketing, that of customers who
+// consent. The companies of [Bench] have only the first.
+const (
+	Planning  = "planning"
+	Marketing = "marketing"
+)
+
 // Question is one of the demo's questions, with its true answer.
 type Question struct {
 	Name    string         // what is asked, in words
 	Count   string         // whom to count, in CEL
 	By      []string       // group by these "party.dimension"; may be empty
+	Purpose string         // Planning or Marketing
 	Epsilon float64        // the privacy that each party spends on it
 	Truth   map[string]int // the count of every cell, zero or not, under its [Key]
 }
@@ -26,6 +34,7 @@ func (w *World) Questions() []Question {
 				Name:    "customers of bank and grocer, by age",
 				Count:   `bank.member && grocer.member`,
 				By:      []string{"bank.age_band"},
+				Purpose: Planning,
 				Epsilon: 1,
 			},
 			func(p Person) bool { return p.Member("bank") && p.Member("grocer") },
@@ -34,6 +43,7 @@ func (w *World) Questions() []Question {
 			Question{
 				Name:    "gold cards with a large basket who fly",
 				Count:   `bank.gold && grocer.basket == "large" && airline.member`,
+				Purpose: Planning,
 				Epsilon: 2,
 			},
 			func(p Person) bool {
@@ -45,6 +55,7 @@ func (w *World) Questions() []Question {
 				Name:    "customers of bank and airline, by tier and cabin",
 				Count:   `bank.member && airline.member`,
 				By:      []string{"bank.tier", "airline.cabin"},
+				Purpose: Planning,
 				Epsilon: 2,
 			},
 			func(p Person) bool { return p.Member("bank") && p.Member("airline") },
@@ -52,10 +63,11 @@ func (w *World) Questions() []Question {
 		{
 			Question{
 				Name:    "whom a campaign of grocer and airline reaches, each person once",
-				Count:   `grocer.consent || airline.consent`,
+				Count:   `grocer.member || airline.member`,
+				Purpose: Marketing,
 				Epsilon: 1,
 			},
-			func(p Person) bool { return p.Has("grocer", "consent") || p.Has("airline", "consent") },
+			func(p Person) bool { return p.Consents("grocer") || p.Consents("airline") },
 		},
 	}
 	out := make([]Question, len(questions))

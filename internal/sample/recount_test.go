@@ -85,7 +85,7 @@ var partyRules = map[string]rules{
 	},
 }
 
-// facts is what a file says of a person: "member" and segments as bool, dimensions as string.
+// facts is what a file says of a person: "member", "consents" and segments as bool, dimensions as string.
 type facts map[string]any
 
 func readFile(t *testing.T, path string, crlf bool) (header []string, rows [][]string) {
@@ -125,7 +125,7 @@ func recount(t *testing.T, written []sample.Company) map[string]map[string]facts
 			}
 			f, again := people[id][c.Name]
 			if !again {
-				f = facts{"member": true}
+				f = facts{"member": true, "consents": true}
 				people[id][c.Name] = f
 				for name, value := range rule.dimensions {
 					f[name] = value(column)
@@ -134,6 +134,7 @@ func recount(t *testing.T, written []sample.Company) map[string]map[string]facts
 					}
 				}
 			}
+			f["consents"] = f["consents"].(bool) && rule.segments["consent"](column)
 			for name, holds := range rule.segments {
 				before, _ := f[name].(bool)
 				f[name] = before || holds(column)
@@ -145,7 +146,7 @@ func recount(t *testing.T, written []sample.Company) map[string]map[string]facts
 
 // absent is what a party knows of somebody who is no customer.
 func absent(party string) facts {
-	f := facts{"member": false}
+	f := facts{"member": false, "consents": false}
 	for name := range partyRules[party].segments {
 		f[name] = false
 	}
@@ -186,7 +187,7 @@ func TestTruthIsWhatTheFilesSay(t *testing.T) {
 			known := make(map[string]any)
 			for party := range missing {
 				known[party] = map[string]any(missing[party])
-				if f, customer := at[party]; customer {
+				if f, customer := at[party]; customer && (q.Purpose != sample.Marketing || f["consents"].(bool)) {
 					known[party] = map[string]any(f)
 				}
 			}
@@ -227,7 +228,7 @@ func TestPeopleAreWhatTheFilesSay(t *testing.T) {
 			if !customer {
 				f = absent(party)
 			}
-			same := p.Member(party) == f["member"] && p.Has(party, "member") == f["member"]
+			same := p.Member(party) == f["member"] && p.Has(party, "member") == f["member"] && p.Consents(party) == f["consents"]
 			for name := range rule.segments {
 				same = same && p.Has(party, name) == f[name]
 			}

@@ -7,8 +7,8 @@
 // values that nobody declared; commas and quotes inside fields; another name for every column at every company.
 //
 // The truth follows the product's rules. The rows with one normalised e-mail are one customer, of whom a segment holds
-// if it holds in any row, and of whom a dimension has the value of the first row in file order; a missing or undeclared
-// value is "unknown"; rows without an e-mail are nobody.
+// if it holds in any row, who consents if they do in every row, and of whom a dimension has the value of the first row in
+// file order; a missing or undeclared value is "unknown"; rows without an e-mail are nobody.
 package sample
 
 import "slices"
