@@ -40,11 +40,12 @@ func (p *Party) Check() error {
 			return fault.New(fault.Invalid, "party %q: measure %.80q: %s", p.Name, name, err)
 		}
 	}
-	if err := p.checkPurposes(); err != nil {
-		return fault.New(fault.Invalid, "party %q: %s", p.Name, err)
-	}
-	if err := p.Limits.check(); err != nil {
-		return fault.New(fault.Invalid, "party %q: %s", p.Name, err)
+	for _, check := range []func() error{
+		p.checkPurposes, p.Retention.check, p.Limits.check, p.checkAdministrators, p.About.check,
+	} {
+		if err := check(); err != nil {
+			return fault.New(fault.Invalid, "party %q: %s", p.Name, err)
+		}
 	}
 	return nil
 }
@@ -56,14 +57,11 @@ func (p *Party) checkHead() error {
 	if p.Name == agreement.CoordinatorName {
 		return fmt.Errorf("the name is taken by the coordinator")
 	}
-	if p.Source.CSV == "" {
-		return fmt.Errorf("source: no csv, must be the path of a file")
+	if err := p.Source.check(); err != nil {
+		return err
 	}
-	if p.Identity.Column == "" {
-		return fmt.Errorf("identity: no column, must be the one that has the customers' ids")
-	}
-	if err := p.Identity.Normalizer().Check(); err != nil {
-		return fmt.Errorf("identity: %w", err)
+	if err := p.Identity.check(); err != nil {
+		return err
 	}
 	if p.CustomersUpTo < 1 || p.CustomersUpTo > MaxCustomersUpTo {
 		return fmt.Errorf("customers_up_to %d: must be 1 to %d", p.CustomersUpTo, int64(MaxCustomersUpTo))
@@ -107,25 +105,6 @@ func (p *Party) checkDimension(name string) error {
 			return fmt.Errorf("value %.80q: must be printable text", value)
 		}
 		seen[value] = true
-	}
-	return nil
-}
-
-func (p *Party) checkPurposes() error {
-	if n := len(p.Purposes); p.Purposes != nil && (n < 1 || n > MaxPurposes) {
-		return fmt.Errorf("%d purposes: must be 1 to %d, or left out to allow any", n, MaxPurposes)
-	}
-	for i, purpose := range p.Purposes {
-		switch {
-		case purpose == "":
-			return fmt.Errorf("an empty purpose")
-		case len(purpose) > MaxPurposeBytes:
-			return fmt.Errorf("purpose %.80q: %d bytes, must be at most %d", purpose, len(purpose), MaxPurposeBytes)
-		case !printable(purpose):
-			return fmt.Errorf("purpose %.80q: must be printable text", purpose)
-		case slices.Contains(p.Purposes[:i], purpose):
-			return fmt.Errorf("purpose %.80q: named twice", purpose)
-		}
 	}
 	return nil
 }

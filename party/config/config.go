@@ -1,10 +1,10 @@
 // Package config is what a company writes about its customers: where they are, how they are identified, which groups and
-// amounts others may ask about, and what that may cost. An entry of a lab file's parties and a party's own file have the
-// same shape:
+// amounts others may ask about, for what purposes and with whose consent, and what that may cost. An entry of a lab file's
+// parties and a party's own file have the same shape:
 //
 //	name: phoneco
-//	source: {csv: phoneco.csv}                             # path relative to the file that says so
-//	identity: {column: customer_id, type: opaque}          # or: email; or: phone, with country: DE
+//	source: {csv: phoneco.csv}                             # or parquet; paths and patterns relative to the file that says so
+//	identity: {column: customer_id, type: opaque}          # or: email; or: phone, with country: DE; or a list of them
 //	customers_up_to: 10000                                 # public upper bound, enforced when customers are loaded
 //	segments:                                              # name: boolean SQL over one row of the source
 //	  churned: "churn = 'Yes'"
@@ -12,7 +12,10 @@
 //	  age_band: {sql: "age_band", values: ["under 65", "65+"]}
 //	measures:                                              # what the rows of one customer say adds up, then is clipped
 //	  spend: {sql: "amount", clip: [0, 500], unit: EUR, step: 1} # unit and step may be left out
-//	purposes: [planning, measurement]                      # that a question may name; left out: any
+//	purposes:                                              # of the agreement; questions for others have no answer
+//	  planning: {consent: "true", basis: contract}         # SQL: whose data may be used for it
+//	  marketing: {consent: "opted_in", given: opted_in_at, valid_for: 24 months}
+//	retention: {since: last_purchase, keep_for: 36 months} # older rows are not used; may be left out
 //	limits:                                                # each may be left out
 //	  epsilon_per_query: 1                                 # left out: the agreement's; never more than that
 //	  epsilon_per_day: 3                                   # all analysts together; days and months are UTC's
@@ -22,6 +25,21 @@
 //	  organisations:                                       # others for some; what is left out is per_organisation's
 //	    agency: {epsilon_total: 2}
 //	  show: own                                            # what analysts see of the budget: own (default), all, none
+//	administrators:                                        # who may send subject requests, beside the node's own key
+//	  - {name: privacy_desk, key: "ed25519:…"}
+//	about: {controller: "Phone Co., 1 High St, London", contact: privacy@phoneco.example, dpo: …, link: "https://…"}
+//
+// A source in PostgreSQL:
+//
+//	source:
+//	  postgres: {connection: {file: pg.url}, table: crm.customers} # or {env: PG_URL}; or query: "SELECT …"; and timeout: 10m
+//	  refresh: 24h                                         # with every source; left out: when told to
+//
+// Several ids per customer, where the agreement says which of them count, in what order:
+//
+//	identity:
+//	  - {column: email, type: email}
+//	  - {column: phone, type: phone, country: DE, at_most: 1} # a number that more people have is nobody's
 //
 // The step of a measure that says none is the greatest power of ten of which the farther bound of its clip is at least 500:
 // 1 for 500, 0.001 for 1, 10 for 10000. Both bounds must be multiples of the step, at most 100 000 steps from 0.
@@ -29,8 +47,8 @@
 // A limit must not be above one of a longer period, nor one of an organisation above that of all together, where both are
 // in the file.
 //
-// Names, dimension values, customers_up_to, and clip, unit and step of measures are published to the other members. Columns
-// and SQL are not, nor limits, but for what budget they choose to show.
+// Names, dimension values, customers_up_to, types of ids, purposes, and clip, unit and step of measures are published to the
+// other members. Columns and SQL are not, nor limits, but for what budget they choose to show.
 package config
 
 import (
@@ -39,7 +57,6 @@ import (
 	"path/filepath"
 
 	"github.com/sotto-dev/sotto/internal/fault"
-	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/internal/strictyaml"
 )
 
@@ -67,30 +84,17 @@ const (
 type Party struct {
 	Name          string               `yaml:"name"`
 	Source        Source               `yaml:"source"`
-	Identity      Identity             `yaml:"identity"`
+	Identity      Identities           `yaml:"identity"`
 	CustomersUpTo int64                `yaml:"customers_up_to"` // 1 to MaxCustomersUpTo
 	Segments      map[string]string    `yaml:"segments"`        // name to boolean SQL expression
 	Dimensions    map[string]Dimension `yaml:"dimensions"`      // by name
 	Measures      map[string]Measure   `yaml:"measures"`        // by name
-	Purposes      []string             `yaml:"purposes"`        // that questions may name; nil for any
-	Limits        Limits               `yaml:"limits"`
-}
+	Purposes      map[string]Purpose   `yaml:"purposes"`        // by name, as in the agreement
+	Retention     Retention            `yaml:"retention"`
 
-// Source says where the customers are.
-type Source struct {
-	CSV string `yaml:"csv"` // path of a CSV file in UTF-8 with a header line
-}
-
-// Identity says which column tells customers apart, and what it holds.
-type Identity struct {
-	Column  string   `yaml:"column"`
-	Type    ids.Type `yaml:"type"`
-	Country string   `yaml:"country"` // of phone numbers without a +prefix (ISO 3166 alpha-2), or ""
-}
-
-// Normalizer returns the rules for the ids of the column.
-func (i Identity) Normalizer() ids.Normalizer {
-	return ids.Normalizer{Type: i.Type, Country: i.Country}
+	Limits         Limits          `yaml:"limits"`
+	Administrators []Administrator `yaml:"administrators"`
+	About          About           `yaml:"about"`
 }
 
 // Dimension is a grouping of customers by one of a few public values.
@@ -117,7 +121,5 @@ func Load(path string) (*Party, error) {
 
 // ResolveFrom makes paths that are relative to folder, where the declaration was read, relative to the working directory.
 func (p *Party) ResolveFrom(folder string) {
-	if p.Source.CSV != "" && !filepath.IsAbs(p.Source.CSV) {
-		p.Source.CSV = filepath.Join(folder, p.Source.CSV)
-	}
+	p.Source.resolveFrom(folder)
 }

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,12 +11,13 @@ import (
 
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/identity"
 	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/internal/query"
 	"github.com/sotto-dev/sotto/party/config"
 )
 
-const whole = `name: phoneco
+var whole = `name: phoneco
 source: {csv: customers/phoneco.csv}
 identity: {column: phone, type: phone, country: DE}
 customers_up_to: 10000
@@ -27,8 +29,29 @@ dimensions:
 limits: {epsilon_per_query: 0.5, epsilon_total: 10}
 measures:
   spend: {sql: amount, clip: [-5.5, 500], unit: EUR, step: 0.5}
-purposes: [planning, on measurement]
+purposes:
+  planning: {consent: "true", basis: contract}
+  on measurement: {consent: opted_in, given: opted_in_at, valid_for: 24 months}
+retention: {since: last_purchase, keep_for: 3 years}
+administrators:
+  - {name: privacy_desk, key: "` + deskKey + `"}
+  - {name: desk, key: "` + otherKey + `"}
+about: {controller: "Phone Co., 1 High St, London", contact: privacy@phoneco.example, dpo: Dr. Ö, link: "https://phoneco.example/privacy"}
 `
+
+// Keys of nobody.
+var deskKey, otherKey = newKey(), newKey()
+
+func newKey() string {
+	k, err := identity.Generate()
+	if err != nil {
+		panic(err)
+	}
+	return k.Public().String()
+}
+
+// anyone is asked about for one purpose.
+var anyone = map[string]config.Purpose{"planning": {Consent: "true"}}
 
 func write(t *testing.T, text string) string {
 	path := filepath.Join(t.TempDir(), "party.yaml")
@@ -48,10 +71,10 @@ func TestLoad(t *testing.T) {
 	if want := filepath.Join(filepath.Dir(path), "customers/phoneco.csv"); p.Source.CSV != want {
 		t.Errorf("source is %s, want %s", p.Source.CSV, want)
 	}
-	if n := p.Identity.Normalizer(); n != (ids.Normalizer{Type: ids.Phone, Country: "DE"}) {
-		t.Errorf("normalizer is %+v", n)
+	if want := (config.Identities{{Column: "phone", Type: ids.Phone, Country: "DE"}}); !slices.Equal(p.Identity, want) {
+		t.Errorf("identity is %+v", p.Identity)
 	}
-	if p.Name != "phoneco" || p.Identity.Column != "phone" || p.CustomersUpTo != 10000 || p.Segments["churned"] != "churn = 'Yes'" {
+	if p.Name != "phoneco" || p.CustomersUpTo != 10000 || p.Segments["churned"] != "churn = 'Yes'" {
 		t.Errorf("loaded %+v", p)
 	}
 	// Values that YAML could take for booleans and numbers keep their spelling.
@@ -64,8 +87,22 @@ func TestLoad(t *testing.T) {
 	if want := (config.Measure{SQL: "amount", Clip: [2]float64{-5.5, 500}, Unit: "EUR", Step: 0.5}); p.Measures["spend"] != want {
 		t.Errorf("measures are %+v", p.Measures)
 	}
-	if !slices.Equal(p.Purposes, []string{"planning", "on measurement"}) {
-		t.Errorf("purposes are %q", p.Purposes)
+	if want := map[string]config.Purpose{
+		"planning":       {Consent: "true", Basis: "contract"},
+		"on measurement": {Consent: "opted_in", Given: "opted_in_at", ValidFor: config.Period{Months: 24}},
+	}; !maps.Equal(p.Purposes, want) {
+		t.Errorf("purposes are %+v", p.Purposes)
+	}
+	if names := p.PurposeNames(); !slices.Equal(names, []string{"on measurement", "planning"}) {
+		t.Errorf("purposes are %q", names)
+	}
+	if want := (config.Retention{Since: "last_purchase", KeepFor: config.Period{Years: 3}}); p.Retention != want || !p.Retention.Declared() {
+		t.Errorf("retention is %+v", p.Retention)
+	}
+	if want := (config.About{
+		Controller: "Phone Co., 1 High St, London", Contact: "privacy@phoneco.example", DPO: "Dr. Ö", Link: "https://phoneco.example/privacy",
+	}); p.About != want {
+		t.Errorf("about is %+v", p.About)
 	}
 	p.Source.CSV = "/srv/customers.csv"
 	if p.ResolveFrom("/elsewhere"); p.Source.CSV != "/srv/customers.csv" {
@@ -75,7 +112,7 @@ func TestLoad(t *testing.T) {
 
 // What is optional may be left out: a party that only lets others count its members is a whole party.
 func TestLeastFile(t *testing.T) {
-	p, err := config.Load(write(t, "name: a\nsource: {csv: a.csv}\nidentity: {column: id, type: opaque}\ncustomers_up_to: 1\n"))
+	p, err := config.Load(write(t, "name: a\nsource: {csv: a.csv}\nidentity: {column: id, type: opaque}\ncustomers_up_to: 1\npurposes: {p: {consent: \"true\"}}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +120,8 @@ func TestLeastFile(t *testing.T) {
 	if got := p.Limits.Within(agreed); got != agreed {
 		t.Errorf("without limits of its own the party enforces %+v, want the agreement's", got)
 	}
-	if p.Purposes != nil {
-		t.Errorf("without purposes of its own the party has %q", p.Purposes)
+	if p.Source.Refresh != 0 || p.Retention.Declared() || p.Administrators != nil || p.About != (config.About{}) {
+		t.Errorf("what the file leaves out is %+v", p)
 	}
 }
 
@@ -102,7 +139,7 @@ func TestRefusals(t *testing.T) {
 		{"name: phoneco", "name: PhoneCo", `party "PhoneCo": name "PhoneCo": must be a lower-case letter`},
 		{"name: phoneco", "name: coordinator", `party "coordinator": the name is taken by the coordinator`},
 		{"name: phoneco\n", "", `party "": name "": must be`},
-		{"{csv: customers/phoneco.csv}", "{}", "source: no csv"},
+		{"{csv: customers/phoneco.csv}", "{}", "source: none, must be csv or parquet, the path of a file, or postgres"},
 		{"column: phone, ", "", "identity: no column"},
 		{"type: phone,", "type: mail,", `identity: identity type "mail" is not one of`},
 		{"type: phone,", "type: email,", `identity: country "DE" is for phone numbers`},
@@ -171,16 +208,10 @@ func TestRefusals(t *testing.T) {
 		{"unit: EUR", "unit: " + strings.Repeat("€", 7), "21 bytes, must be at most 20"},
 		{"unit: EUR", `unit: "E\tR"`, `unit "E\tR": must be printable`},
 		{"unit: EUR", `unit: "\u202eRUE"`, "must be printable"},
-		{"[planning, on measurement]", "[]", "0 purposes: must be 1 to 50, or left out to allow any"},
-		{"[planning, on measurement]", "[" + many(51, "p%d, ") + "]", "51 purposes: must be 1 to 50"},
-		{"on measurement", "planning", `purpose "planning": named twice`},
-		{"on measurement", `""`, "an empty purpose"},
-		{"on measurement", "~", ":13: an empty item in a list"},
-		{"on measurement", `"a\nb"`, `purpose "a\nb": must be printable`},
-		{"on measurement", strings.Repeat("x", 201), "201 bytes, must be at most 200"},
 		{"source:", "sources:", `:2: unknown key "sources", did you mean "source"?`},
 		{"values: [\"under 65\"", "value: [\"under 65\"", `:8: unknown key "value", did you mean "values"?`},
 		{"limits:", "---\nlimits:", "a second YAML document"},
+		{"customers_up_to: 10000", "customers_up_to: ~", `:4: key "customers_up_to" has no value`},
 		{whole, "", "is empty"},
 	} {
 		if !strings.Contains(whole, c.old) {
@@ -209,7 +240,7 @@ func TestEdges(t *testing.T) {
 		values[i] = fmt.Sprint(i)
 	}
 	p := config.Party{
-		Name: "a", Source: config.Source{CSV: "a"}, Identity: config.Identity{Column: "id", Type: ids.Opaque},
+		Name: "a", Source: config.Source{CSV: "a"}, Identity: config.Identities{{Column: "id", Type: ids.Opaque}},
 		CustomersUpTo: config.MaxCustomersUpTo, Segments: map[string]string{},
 		Dimensions: map[string]config.Dimension{"d": {SQL: "d", Values: values}},
 	}
@@ -222,15 +253,17 @@ func TestEdges(t *testing.T) {
 	for i := range config.MaxMeasures - 2 {
 		p.Measures[fmt.Sprintf("m%d", i)] = config.Measure{SQL: "1", Clip: [2]float64{0, 1}}
 	}
+	p.Purposes = map[string]config.Purpose{}
 	for i := range config.MaxPurposes {
-		p.Purposes = append(p.Purposes, fmt.Sprint(i)+strings.Repeat("x", config.MaxPurposeBytes-2))
+		p.Purposes[fmt.Sprintf("%02d", i)+strings.Repeat("x", config.MaxPurposeBytes-2)] = config.Purpose{Consent: "true"}
 	}
 	if err := p.Check(); err != nil {
 		t.Fatal(err)
 	}
-	// A purpose that a party may name, a question may too.
-	if config.MaxPurposeBytes != query.MaxPurpose {
-		t.Errorf("a party's purposes may have %d bytes, a question's %d", config.MaxPurposeBytes, query.MaxPurpose)
+	// A purpose that an agreement may have, a party may name.
+	if config.MaxPurposes != agreement.MaxPurposes || config.MaxPurposeBytes != agreement.MaxPurposeBytes {
+		t.Errorf("a party may have %d purposes of %d bytes, an agreement %d of %d",
+			config.MaxPurposes, config.MaxPurposeBytes, agreement.MaxPurposes, agreement.MaxPurposeBytes)
 	}
 }
 
@@ -239,7 +272,7 @@ func TestEdges(t *testing.T) {
 func TestNamesCanBeAskedAbout(t *testing.T) {
 	for _, name := range strings.Fields("as break const false for function has if in let namespace null package size true type while x") {
 		p := config.Party{
-			Name: "a", Source: config.Source{CSV: "a"}, Identity: config.Identity{Column: "id", Type: ids.Opaque}, CustomersUpTo: 1,
+			Name: "a", Source: config.Source{CSV: "a"}, Identity: config.Identities{{Column: "id", Type: ids.Opaque}}, CustomersUpTo: 1, Purposes: anyone,
 			Segments: map[string]string{name: "true"},
 		}
 		asMeasure := p

@@ -13,6 +13,7 @@ const withLimits = `name: phoneco
 source: {csv: phoneco.csv}
 identity: {column: id, type: opaque}
 customers_up_to: 10000
+purposes: {planning: {consent: "true"}}
 limits:
   epsilon_per_query: 1
   epsilon_per_day: 3
@@ -117,13 +118,13 @@ func TestLimitRefusals(t *testing.T) {
 		{"agency: {epsilon_total: 2}", "agency: {epsilon_total: 60}", "limits: organisations: agency: epsilon_total 60: must be at most epsilon_total of all"},
 		{"agency:", "Agency:", `limits: organisations: name "Agency": must be a lower-case letter`},
 		{"agency:", `"":`, `limits: organisations: name "": must be`},
-		{"agency: {epsilon_total: 2}", "agency: {epsilon_total: 0}", ":12: epsilon 0: must be above 0"},
-		{"  epsilon_per_month: 10\n", "  epsilon_per_month: -10\n", ":8: epsilon -10: must be above 0"},
-		{"  epsilon_per_day: 3\n", "  epsilon_per_day: .nan\n", ":7: epsilon NaN: must be a finite number"},
+		{"agency: {epsilon_total: 2}", "agency: {epsilon_total: 0}", ":13: epsilon 0: must be above 0"},
+		{"  epsilon_per_month: 10\n", "  epsilon_per_month: -10\n", ":9: epsilon -10: must be above 0"},
+		{"  epsilon_per_day: 3\n", "  epsilon_per_day: .nan\n", ":8: epsilon NaN: must be a finite number"},
 		{"show: all", "show: everything", `limits: show "everything": must be own, all or none`},
 		{"show: all", "shows: all", `unknown key "shows", did you mean "show"?`},
-		{"  epsilon_per_day: 3\n", "  epsilon_per_dya: 3\n", `:7: unknown key "epsilon_per_dya", did you mean "epsilon_per_day"?`},
-		{"agency: {epsilon_total: 2}", "agency: {epsilon_per_query: 2}", `:12: unknown key "epsilon_per_query"`},
+		{"  epsilon_per_day: 3\n", "  epsilon_per_dya: 3\n", `:8: unknown key "epsilon_per_dya", did you mean "epsilon_per_day"?`},
+		{"agency: {epsilon_total: 2}", "agency: {epsilon_per_query: 2}", `:13: unknown key "epsilon_per_query"`},
 	} {
 		if strings.Count(withLimits, c.old) != 1 {
 			t.Fatalf("the good file has %q %d times", c.old, strings.Count(withLimits, c.old))

@@ -14,7 +14,8 @@ import (
 // partyWith declares a party with that measure and nothing else.
 func partyWith(m config.Measure) *config.Party {
 	return &config.Party{
-		Name: "a", Source: config.Source{CSV: "a"}, Identity: config.Identity{Column: "id", Type: ids.Opaque}, CustomersUpTo: 1,
+		Name: "a", Source: config.Source{CSV: "a"}, Identity: config.Identities{{Column: "id", Type: ids.Opaque}}, CustomersUpTo: 1,
+		Purposes: anyone,
 		Measures: map[string]config.Measure{"m": m},
 	}
 }

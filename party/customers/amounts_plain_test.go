@@ -53,14 +53,14 @@ func TestAmountsAgreeWithPlainGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := &config.Party{
-			Name: "shop", Source: config.Source{CSV: path}, Identity: config.Identity{Column: "id", Type: ids.Opaque}, CustomersUpTo: 100,
+			Name: "shop", Source: config.Source{CSV: path}, Identity: config.Identities{{Column: "id", Type: ids.Opaque}}, Purposes: anyone, CustomersUpTo: 100,
 			Measures: map[string]config.Measure{},
 		}
 		for i, sql := range []string{"first", "CAST(first AS DOUBLE) - 2 * CAST(second AS DOUBLE)"} {
 			m.SQL = sql
 			p.Measures[fmt.Sprintf("m%d", i)] = m
 		}
-		s, err := customers.Load(context.Background(), p)
+		s, err := customers.Load(context.Background(), p, plain)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestAmountsAgreeWithPlainGo(t *testing.T) {
 			}
 		}
 		for _, name := range []string{"a", "b", "c", "d", "last"} {
-			id, _ := p.Identity.Normalizer().ID(name)
+			id, _ := normalizer(p).ID(name)
 			at := slices.Index(s.IDs, id)
 			for i, sum := range sums {
 				want := int32(none)

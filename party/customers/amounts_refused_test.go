@@ -63,7 +63,7 @@ func TestAmountsWithAWord(t *testing.T) {
 		for sql, want := range map[string]string{"amount": "is of type VARCHAR, a measure must be a number", "amount * 2": "No function matches"} {
 			p := measured(t, content, config.Measure{SQL: sql, Clip: [2]float64{0, 500}})
 			checkError(t, sql, p, fault.Invalid, want)
-			_, err := customers.Load(context.Background(), p)
+			_, err := customers.Load(context.Background(), p, plain)
 			if hint := fault.From(err).Hint; !strings.Contains(hint, "TRY_CAST") {
 				t.Errorf("the hint is %q", hint)
 			}
@@ -79,7 +79,7 @@ func TestAmountsWithAWord(t *testing.T) {
 		checkError(t, written, p, fault.Invalid, "is of type VARCHAR")
 	}
 	p := measured(t, "id,amount\n1,5\n", config.Measure{SQL: "sum(amount)", Clip: [2]float64{0, 500}})
-	_, err := customers.Load(context.Background(), p)
+	_, err := customers.Load(context.Background(), p, plain)
 	if hint := fault.From(err).Hint; !strings.Contains(hint, "adds up without being told to") {
 		t.Errorf("the hint is %q", hint)
 	}

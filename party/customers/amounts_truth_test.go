@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/party/config"
 )
@@ -60,9 +62,9 @@ func TestRealAmounts(t *testing.T) {
 			t.Skip("the real customer sets are not here")
 		}
 		p := &config.Party{
-			Name: "real", Source: config.Source{CSV: path}, Identity: c.identity, CustomersUpTo: 100_000, Measures: c.measures,
+			Name: "real", Source: config.Source{CSV: path}, Identity: config.Identities{c.identity}, Purposes: map[string]config.Purpose{"planning": {Consent: "true"}}, CustomersUpTo: 100_000, Measures: c.measures,
 		}
-		s, err := Load(ctx, p)
+		s, err := Load(ctx, p, Options{Agreement: &agreement.Agreement{}, Now: time.Unix(1.7e9, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +86,7 @@ func TestRealAmounts(t *testing.T) {
 			err := newTestDuck(t).each(ctx, sql, func(chunk chunk) error {
 				raws, wants := column[text](chunk, 0), column[int64](chunk, 1)
 				for row, want := range wants {
-					id, _ := c.identity.Normalizer().ID(raws[row].String())
+					id, _ := (ids.Normalizer{Type: c.identity.Type, Country: c.identity.Country}).ID(raws[row].String())
 					at, known := position[id]
 					if !known || int64(s.Amounts[i][at]) != want {
 						t.Fatalf("%s, %s: a customer (known: %v) has another amount than SQL gives", c.file, name, known)

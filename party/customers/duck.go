@@ -85,12 +85,12 @@ func (d *duck) close() {
 	bindings.Close(&d.database)
 }
 
-// lock takes from all later statements the right to read any file but path, to write any, and to undo this.
-func (d *duck) lock(ctx context.Context, path string) error {
+// lock takes from all later statements the right to read other files, to write any, and to undo this.
+func (d *duck) lock(ctx context.Context, readable files) error {
 	for _, statement := range []string{
 		"SET streaming_buffer_size = '16MB'", // so that all threads read while rows are taken in
 		"SET TimeZone = 'UTC'",               // dates do not depend on the machine
-		"SET allowed_paths = [" + quoteText(path) + "]",
+		"SET allowed_paths = " + readable.list(),
 		"SET enable_external_access = false",
 		"SET lock_configuration = true",
 	} {

@@ -38,7 +38,7 @@ func TestLock(t *testing.T) {
 	if err := d.exec(ctx, "SELECT * FROM read_csv("+quoteText(other)+")"); err != nil {
 		t.Fatalf("before the lock: %v", err)
 	}
-	if err := d.lock(ctx, source); err != nil {
+	if err := d.lock(ctx, files{paths: []string{source}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.exec(ctx, "SELECT * FROM read_csv("+quoteText(source)+")"); err != nil {
@@ -116,25 +116,25 @@ func TestChanged(t *testing.T) {
 		}
 	}
 	write(path, "id\n1\n")
-	before, err := os.Stat(path)
+	found, err := findFiles(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if changed(path, before) {
+	if found.unchanged() != nil {
 		t.Error("an untouched file changed")
 	}
 	write(path, "id\n1\n2\n")
-	if !changed(path, before) {
+	if found.unchanged() == nil {
 		t.Error("a longer file did not change")
 	}
 	write(path+".new", "id\n1\n")
-	if err := errors.Join(os.Chtimes(path+".new", before.ModTime(), before.ModTime()), os.Rename(path+".new", path)); err != nil {
+	if err := errors.Join(os.Chtimes(path+".new", found.before[0].ModTime(), found.before[0].ModTime()), os.Rename(path+".new", path)); err != nil {
 		t.Fatal(err)
 	}
-	if !changed(path, before) {
+	if found.unchanged() == nil {
 		t.Error("another file of the same length and age did not change")
 	}
-	if err := os.Remove(path); err != nil || !changed(path, before) {
+	if err := os.Remove(path); err != nil || found.unchanged() == nil {
 		t.Errorf("a file that is gone did not change (%v)", err)
 	}
 }

@@ -4,10 +4,37 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/sotto-dev/sotto/internal/fault"
 )
 
 // DuckDB's messages about rows quote rows. Nothing of them may leave this package but what is put together here from a
 // line number and words of our own; only what it says about SQL before any row is read is passed on.
+
+// sourceError is something about the source as a whole.
+type sourceError struct {
+	kind   fault.Kind
+	reason string
+	hint   string
+}
+
+func (e *sourceError) Error() string { return e.reason }
+
+func badSource(format string, args ...any) *sourceError {
+	return &sourceError{kind: fault.Invalid, reason: fmt.Sprintf(format, args...)}
+}
+
+// refusal is SQL of an owner that is no good.
+type refusal struct {
+	fault *fault.Error
+	of    *expression
+}
+
+func (r *refusal) Error() string { return r.fault.Error() }
+
+func (r *refusal) Unwrap() error { return r.fault }
+
+func (r *refusal) WithHint(hint string) *refusal { return &refusal{r.fault.WithHint(hint), r.of} }
 
 // compileError is SQL that DuckDB does not take.
 type compileError struct{ reason string }
@@ -31,6 +58,7 @@ func (e *rowError) Error() string { return e.class }
 type fileError struct {
 	line string // in digits, "" if not known
 	rule string
+	path string // of the file, or something of a row that imitates one
 }
 
 func (e *fileError) Error() string {
@@ -66,13 +94,17 @@ func newRunError(message string) error {
 	if match := lineNumber.FindStringSubmatch(message); match != nil {
 		line = match[1]
 	}
+	path := ""
+	if at := strings.LastIndex(message, "\n  file = "); at >= 0 {
+		path, _, _ = strings.Cut(message[at+len("\n  file = "):], "\n")
+	}
 	for _, r := range fileRules {
 		if strings.HasPrefix(message, "Invalid Input Error: "+r.says) || line != "" && strings.Contains(message, "\n"+r.says) {
-			return &fileError{line, r.rule}
+			return &fileError{line, r.rule, path}
 		}
 	}
 	if line != "" {
-		return &fileError{line, "not CSV (RFC 4180)"}
+		return &fileError{line, "not CSV (RFC 4180)", path}
 	}
 	if class := errorClass.FindString(message); class != "" {
 		return &rowError{class}

@@ -24,7 +24,7 @@ const secret = "s3cret"
 // checkError checks that loading fails with a fault of that kind, with all the words of want in it and nothing of a customer.
 func checkError(t *testing.T, name string, p *config.Party, kind fault.Kind, want ...string) {
 	t.Helper()
-	_, err := customers.Load(context.Background(), p)
+	_, err := customers.Load(context.Background(), p, plain)
 	if err == nil {
 		t.Errorf("%s: loaded", name)
 		return
@@ -48,14 +48,13 @@ func TestBrokenFiles(t *testing.T) {
 		"empty":                      {"", "is empty"},
 		"only blanks":                {" \r\n\n", "is empty"},
 		"only a mark":                {"\ufeff", "is empty"},
-		"only a header":              {"id,v\n", "has no rows below its header"},
+		"only a header":              {"id,v\n", "has no rows"},
 		"blank first line":           {"\nid,v\n1,a\n", "line 1: empty"},
 		"no header":                  {"1," + "a\n2,b\n", `no column "id"; its columns are "1", "a"`},
 		"without the id column":      {"key,v\n1," + secret + "\n", `no column "id"; its columns are "key", "v"`},
 		"without it, semicolons":     {"key;v\n1;" + secret + "\n", `no column "id"; its columns are "key", "v"`},
 		"two id columns":             {"id,v,ID\n1,a,2\n", `2 columns are called "id"`},
-		"two columns of the SQL":     {"id,v,V\n1,a,2\n", `2 columns are called "v"`},
-		"nobody":                     {"id,v\n,a\n  ,b\n", `no row has an id of type "opaque" in column "id"`},
+		"nobody":                     {"id,v\n,a\n  ,b\n", `no row that may be used has an id in column "id" (opaque)`},
 		"open quote":                 {"id,v\n1,a\n2,\"" + secret + "\n3,b\n", "line 3: a quote is not closed"},
 		"open quote in the header":   {"id,\"v\n1,a\n", "line 1: broken quoting"},
 		"text after a quote":         {"id,v\n1,\"" + secret + "\"" + secret + "\n2,b\n", "line 2: a quote is not closed, or not followed by a delimiter"},
@@ -104,8 +103,9 @@ func TestNoFile(t *testing.T) {
 		"missing":  {filepath.Join(folder, "none.csv"), fault.NotFound, "none.csv: no such file"},
 		"folder":   {folder, fault.Invalid, "not a file"},
 		"device":   {"/dev/null", fault.Invalid, "not a file"},
-		"pattern":  {filepath.Join(folder, "*.csv"), fault.Invalid, "would take for a pattern"},
-		"no name":  {"", fault.Invalid, "source: no csv"},
+		"pattern":  {filepath.Join(folder, "*.tsv"), fault.NotFound, "no file fits the pattern"},
+		"a range":  {filepath.Join(folder, "[.csv"), fault.Invalid, "not a pattern"},
+		"no name":  {"", fault.Invalid, "source: none"},
 		"zero":     {"a\x00b", fault.Invalid, "invalid argument"},
 		"internet": {"https://example.com/a.csv", fault.NotFound, "no such file"},
 	} {
@@ -163,7 +163,10 @@ func TestRefusedSQL(t *testing.T) {
 		p.Segments["loyal"] = sql
 		checkError(t, sql, p, fault.Invalid, want, `segment "loyal": SQL`)
 	}
-	p := partyOf(t, "id,v\n1,"+secret+"\n")
+	p := partyOf(t, "id,v,V\n1,a,"+secret+"\n")
+	p.Segments["loyal"] = "v = 'a'"
+	checkError(t, "two columns", p, fault.Invalid, `segment "loyal": SQL "v = 'a'": 2 columns are called "v"`)
+	p = partyOf(t, "id,v\n1,"+secret+"\n")
 	p.Dimensions["tier"] = config.Dimension{SQL: "w", Values: []string{"a"}}
 	checkError(t, "dimension", p, fault.Invalid, `dimension "tier": SQL "w": Binder Error: Referenced column "w" not found`)
 }
@@ -193,7 +196,7 @@ func TestChecksTheDeclaration(t *testing.T) {
 	p.CustomersUpTo = 0
 	checkError(t, "bound", p, fault.Invalid, "customers_up_to 0")
 	p = partyOf(t, "id\n1\n")
-	p.Identity.Type = ids.Type("name")
+	p.Identity[0].Type = ids.Type("name")
 	checkError(t, "type", p, fault.Invalid, `identity type "name"`)
 }
 
@@ -202,14 +205,14 @@ func TestCancel(t *testing.T) {
 	p := partyOf(t, "id,n\n"+strings.Repeat("1,2\n", 100_000))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := customers.Load(ctx, p); !errors.Is(err, context.Canceled) {
+	if _, err := customers.Load(ctx, p, plain); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v, want context.Canceled", err)
 	}
 	// About half a minute of work, of which DuckDB does some hundredths of a second at a time.
 	p.Segments["slow"] = "levenshtein(repeat('ab', 100 + n), repeat('ba', 100 + n)) > 0"
 	ctx, cancel = context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := customers.Load(ctx, p); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := customers.Load(ctx, p, plain); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error is %v, want context.DeadlineExceeded", err)
 	}
 }

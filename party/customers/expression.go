@@ -15,7 +15,7 @@ import (
 	"github.com/sotto-dev/sotto/party/config"
 )
 
-// expression is the SQL of a segment, a dimension or a measure, written by the owner of the customers.
+// expression is SQL that the owner of the customers wrote, over one row.
 type expression struct {
 	role    role
 	name    string
@@ -32,23 +32,42 @@ const (
 	segment   role = "segment"
 	dimension role = "dimension"
 	measure   role = "measure"
+	consent   role = "consent for purpose"
+	given     role = "given of purpose"
+	since     role = "since of"
+	asText    role = ""                  // of columns that are read as they were written, whoever else names them: identities
+	unread    role = "as it was written" // of columns of which the text is needed, without regard to what SQL sees
 )
 
 // refuse returns the error of SQL that is no good.
-func (e *expression) refuse(err error) *fault.Error {
-	return fault.New(fault.Invalid, "%s %q: SQL %.200q: %s", e.role, e.name, e.sql, err)
+func (e *expression) refuse(err error) *refusal {
+	return &refusal{fault.New(fault.Invalid, "%s %q: SQL %.200q: %s", e.role, e.name, e.sql, err), e}
 }
 
 // inBrackets returns the SQL as an operand. The line end keeps a comment at its end from reaching further.
 func (e *expression) inBrackets() string { return "(" + e.sql + "\n)" }
 
 // expressions are all SQL of a party, each list by name.
-type expressions struct{ segments, dimensions, measures []*expression }
+type expressions struct {
+	segments, dimensions, measures []*expression
+	consents, given                []*expression // of all purposes, and of those where it is declared
+	since                          []*expression // one or none
+}
 
-func (x *expressions) all() []*expression { return slices.Concat(x.segments, x.dimensions, x.measures) }
+func (x *expressions) lists() []*[]*expression {
+	return []*[]*expression{&x.segments, &x.dimensions, &x.measures, &x.consents, &x.given, &x.since}
+}
 
-// expressionsOf returns the SQL of a party, parsed.
-func expressionsOf(ctx context.Context, d *duck, p *config.Party) (expressions, error) {
+func (x *expressions) all() []*expression {
+	var all []*expression
+	for _, list := range x.lists() {
+		all = append(all, *list...)
+	}
+	return all
+}
+
+// expressionsOf returns the SQL of a party.
+func expressionsOf(p *config.Party) expressions {
 	var x expressions
 	for _, name := range slices.Sorted(maps.Keys(p.Segments)) {
 		x.segments = append(x.segments, &expression{role: segment, name: name, sql: p.Segments[name]})
@@ -60,12 +79,17 @@ func expressionsOf(ctx context.Context, d *duck, p *config.Party) (expressions, 
 	for _, name := range slices.Sorted(maps.Keys(p.Measures)) {
 		x.measures = append(x.measures, &expression{role: measure, name: name, sql: p.Measures[name].SQL})
 	}
-	for _, e := range x.all() {
-		if err := e.parse(ctx, d); err != nil {
-			return expressions{}, err
+	for _, name := range p.PurposeNames() {
+		declared := p.Purposes[name]
+		x.consents = append(x.consents, &expression{role: consent, name: name, sql: declared.Consent})
+		if declared.Given != "" {
+			x.given = append(x.given, &expression{role: given, name: name, sql: declared.Given})
 		}
 	}
-	return x, nil
+	if p.Retention.Declared() {
+		x.since = append(x.since, &expression{role: since, name: "retention", sql: p.Retention.Since})
+	}
+	return x
 }
 
 // refused are the parts of SQL that an expression over one row of one file has no use for. A subquery may also change the
@@ -174,6 +198,11 @@ func (e *expression) compile(ctx context.Context, d *duck) error {
 	switch {
 	case e.role == segment && result != bindings.TypeBoolean:
 		return e.refuse(fmt.Errorf("is of type %s, a segment must be BOOLEAN, such as: churn = 'Yes'", typeName(result)))
+	case e.role == consent && result != bindings.TypeBoolean:
+		return e.refuse(fmt.Errorf("is of type %s, consent must be BOOLEAN, such as: newsletter = 'yes'", typeName(result)))
+	case (e.role == given || e.role == since) && !slices.Contains(times, result):
+		return e.refuse(fmt.Errorf("is of type %s, must be a DATE or TIMESTAMP", typeName(result))).
+			WithHint("dates in text are read as such if all are written 2006-01-31; strptime reads others")
 	case e.role == measure && !slices.Contains(numeric, result):
 		return e.refuse(fmt.Errorf("is of type %s, a measure must be a number, such as: amount", typeName(result))).WithHint(typeHint)
 	}
@@ -200,6 +229,11 @@ var numeric = []bindings.Type{
 	bindings.TypeTinyInt, bindings.TypeSmallInt, bindings.TypeInteger, bindings.TypeBigInt, bindings.TypeHugeInt,
 	bindings.TypeUTinyInt, bindings.TypeUSmallInt, bindings.TypeUInteger, bindings.TypeUBigInt, bindings.TypeUHugeInt,
 	bindings.TypeFloat, bindings.TypeDouble, bindings.TypeDecimal,
+}
+
+// times are the types of a moment.
+var times = []bindings.Type{
+	bindings.TypeDate, bindings.TypeTimestamp, bindings.TypeTimestampS, bindings.TypeTimestampMS, bindings.TypeTimestampNS, bindings.TypeTimestampTZ,
 }
 
 func typeName(t bindings.Type) string {

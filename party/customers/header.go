@@ -20,12 +20,11 @@ const maxLine = 1 << 18
 type header struct {
 	delimiter rune
 	columns   []string // names as written
-	identity  int      // index of the column with the ids
 }
 
-// readHeader reads the first line of f. The delimiter is the first of comma, semicolon, tab and bar under which there is a
-// column called identity. Names are compared as SQL does, without regard to case.
-func readHeader(f *os.File, identity string) (header, error) {
+// readHeader reads the first line of f. The delimiter is the first of comma, semicolon, tab and bar under which there are all
+// columns that must be there.
+func readHeader(f *os.File, must []string) (header, error) {
 	start := make([]byte, maxLine+1)
 	n, err := io.ReadFull(f, start)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -41,7 +40,7 @@ func readHeader(f *os.File, identity string) (header, error) {
 	case len(bytes.TrimSpace(line)) == 0:
 		return header{}, errors.New("line 1: empty, must be the names of the columns")
 	case !whole && n > maxLine:
-		return header{}, &fileError{"1", fmt.Sprintf("longer than %d bytes", maxLine)}
+		return header{}, &fileError{line: "1", rule: fmt.Sprintf("longer than %d bytes", maxLine)}
 	case !utf8.Valid(line) || bytes.IndexByte(line, 0) >= 0:
 		return header{}, errors.New("line 1: not text in UTF-8")
 	}
@@ -51,9 +50,9 @@ func readHeader(f *os.File, identity string) (header, error) {
 		if err != nil {
 			continue
 		}
-		h := header{delimiter, columns, slices.IndexFunc(columns, func(c string) bool { return strings.EqualFold(c, identity) })}
-		if h.identity >= 0 {
-			return h, h.checkUnique(identity)
+		h := header{delimiter, columns}
+		if !slices.ContainsFunc(must, func(name string) bool { return !h.has(name) }) {
+			return h, nil
 		}
 		if len(columns) > len(best.columns) {
 			best = h
@@ -62,7 +61,11 @@ func readHeader(f *os.File, identity string) (header, error) {
 	if best.columns == nil {
 		return header{}, errors.New("line 1: broken quoting (RFC 4180)")
 	}
-	return header{}, fmt.Errorf("no column %q; its columns are %s", identity, listed(best.columns))
+	return best, nil // what is missing is reported by whoever needs it
+}
+
+func (h header) has(name string) bool {
+	return slices.ContainsFunc(h.columns, func(c string) bool { return strings.EqualFold(c, name) })
 }
 
 func splitHeader(start []byte, delimiter rune) ([]string, error) {
@@ -73,33 +76,6 @@ func splitHeader(start []byte, delimiter rune) ([]string, error) {
 		err = errors.New("zero byte")
 	}
 	return columns, err
-}
-
-// checkUnique returns an error if name is the name of two columns: then nobody knows which one is meant.
-func (h header) checkUnique(name string) error {
-	count := 0
-	for _, c := range h.columns {
-		if strings.EqualFold(c, name) {
-			count++
-		}
-	}
-	if count > 1 {
-		return fmt.Errorf("%d columns are called %q, names must differ (in more than case)", count, name)
-	}
-	return nil
-}
-
-// listed returns the names for a message, not too many of them.
-func listed(names []string) string {
-	const most = 40
-	quoted := make([]string, 0, most)
-	for i, name := range names {
-		if i == most {
-			return strings.Join(quoted, ", ") + fmt.Sprintf(" and %d more", len(names)-most)
-		}
-		quoted = append(quoted, fmt.Sprintf("%.80q", name))
-	}
-	return strings.Join(quoted, ", ")
 }
 
 // lineNotUTF8 returns the first line of a file that is not UTF-8, counted from 1, or 0 if all lines are.

@@ -4,155 +4,191 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
+	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/party/config"
 )
 
+// Options say what a load depends on beside the party's file and its source.
+type Options struct {
+	Agreement *agreement.Agreement // which ids count, and how they are normalised
+	Now       time.Time            // rows that are beyond retention then are not used
+	// Erased tells which customers are left out altogether, given their ids, in order; nil for none.
+	Erased func(all []ids.ID, erase func(customer int))
+}
+
 // Load reads the customers of a party from its source. It holds the result, until the end 8 bytes more per customer and
-// measure, and a few megabytes of the file at a time, and uses all cores. Errors are faults of the kinds NotFound (no such file), Limit (more customers than declared) and Invalid
-// (anything else about the file or the declaration), or wrap ctx's error once that has ended; they hold no customer's
-// value and no count of customers.
-func Load(ctx context.Context, p *config.Party) (*Snapshot, error) {
-	if err := p.Check(); err != nil {
-		return nil, err
+// measure, and a few megabytes of the source at a time, and uses all cores. Errors are faults of the kinds NotFound (no such
+// file or table), Limit (more customers than declared), Unavailable (no server) and Invalid (anything else about the source or
+// the declaration), or wrap ctx's error once that has ended; they hold no customer's value and no count of customers.
+func Load(ctx context.Context, p *config.Party, o Options) (*Snapshot, error) {
+	l := &loading{party: p, options: o}
+	snapshot, err := l.load(ctx)
+	if err != nil {
+		return nil, l.failure(ctx, err)
 	}
-	snapshot, err := load(ctx, p)
-	if err == nil {
-		return snapshot, nil
-	}
+	return snapshot, nil
+}
+
+// failure makes of an error one that leaves this package.
+func (l *loading) failure(ctx context.Context, err error) error {
 	if ctxErr := ctx.Err(); ctxErr != nil {
-		return nil, fmt.Errorf("load the customers of %s: %w", p.Name, ctxErr)
+		return fmt.Errorf("load the customers of %s: %w", l.party.Name, ctxErr)
 	}
 	var typed *fault.Error
 	if !errors.As(err, &typed) {
 		typed = fault.New(fault.Internal, "%s", err)
 	}
-	return nil, fault.New(typed.Kind, "load the customers of %s: %s", p.Name, err).WithHint(typed.Hint)
-}
-
-func load(ctx context.Context, p *config.Party) (*Snapshot, error) {
-	s, before, err := open(p)
-	if err != nil {
-		return nil, err
-	}
-	d, err := newDuck(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer d.close()
-	if err := d.lock(ctx, s.path); err != nil {
-		return nil, err
-	}
-	l := &loading{duck: d, source: s, party: p}
-	snapshot, err := l.run(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if changed(s.path, before) {
-		return nil, fault.New(fault.Invalid, "source %s: changed while it was read", p.Source.CSV).
-			WithHint("write a new file and rename it over the old one")
-	}
-	return snapshot, nil
-}
-
-// changed reports whether the file at path is not the one that it was before, or was written to since. It is read two or
-// three times, so that a snapshot of a file that changes could be of no version of it.
-func changed(path string, before fs.FileInfo) bool {
-	after, err := os.Stat(path)
-	return err != nil || !os.SameFile(before, after) || !after.ModTime().Equal(before.ModTime()) || after.Size() != before.Size()
-}
-
-// open looks at the file and its header.
-func open(p *config.Party) (*source, fs.FileInfo, error) {
-	refuse := func(kind fault.Kind, why any) (*source, fs.FileInfo, error) {
-		return nil, nil, fault.New(kind, "source %s: %v", p.Source.CSV, why)
-	}
-	path, err := filepath.Abs(p.Source.CSV)
-	if err != nil {
-		return refuse(fault.Invalid, err)
-	}
-	if strings.ContainsAny(path, "*?[") {
-		return refuse(fault.Invalid, "a path with *, ? or [, which DuckDB would take for a pattern")
-	}
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return refuse(fault.NotFound, "no such file")
-	} else if err != nil {
-		return refuse(fault.Invalid, errors.Unwrap(err))
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return refuse(fault.Invalid, errors.Unwrap(err))
-	}
-	if !info.Mode().IsRegular() {
-		return refuse(fault.Invalid, "not a file")
-	}
-	h, err := readHeader(f, p.Identity.Column)
-	if err != nil {
-		return refuse(fault.Invalid, err)
-	}
-	return &source{header: h, path: path, candidates: map[int][]kind{}, amounts: map[int]bool{}}, info, nil
+	return fault.New(typed.Kind, "load the customers of %s: %s", l.party.Name, err).WithHint(typed.Hint)
 }
 
 // loading is one run of [Load].
 type loading struct {
 	*duck
-	*source
-	party *config.Party
+	source  source
+	party   *config.Party
+	options Options
 	expressions
+	identities []identity
+	at         columns  // of the result
+	profile    *Profile // is filled in, if it is not nil
 }
 
-func (l *loading) run(ctx context.Context) (*Snapshot, error) {
-	var err error
-	if l.expressions, err = expressionsOf(ctx, l.duck, l.party); err != nil {
+// identity is a column with ids.
+type identity struct {
+	config.Matched
+	column int
+	people int // the column that tells people apart, or -1
+}
+
+func (l *loading) load(ctx context.Context) (snapshot *Snapshot, err error) {
+	if err := l.party.Check(); err != nil {
 		return nil, err
 	}
-	for _, e := range l.all() {
-		for _, name := range e.columns {
-			if i := l.find(name); i >= 0 {
-				if err := l.checkUnique(name); err != nil {
-					return nil, l.explain(ctx, err)
-				}
-				if l.bareColumn(e) < 0 {
-					l.name(i, e.role)
-				}
-			}
-		}
-	}
-	if err := l.guess(ctx, l.duck); err != nil {
-		return nil, l.explain(ctx, err)
-	}
-	snapshot, err := l.read(ctx)
-	if err != nil && !l.checked && ctx.Err() == nil {
-		// The first rows may have misled us about types: look at all rows, and try again.
-		if err := l.check(ctx, l.duck); err != nil {
-			return nil, l.explain(ctx, err)
-		}
-		snapshot, err = l.read(ctx)
-	}
+	matched, err := l.party.Matched(l.options.Agreement)
 	if err != nil {
+		return nil, err
+	}
+	if l.duck, err = newDuck(ctx); err != nil {
+		return nil, err
+	}
+	defer l.duck.close()
+	var must []string
+	for _, m := range matched {
+		must = append(must, m.Column)
+	}
+	if l.source, err = open(ctx, l.duck, l.party.Source, must); err != nil {
 		return nil, l.explain(ctx, err)
 	}
-	return snapshot, nil
+	defer l.source.close()
+	if err := l.prepare(ctx, matched); err != nil {
+		return nil, l.explain(ctx, err)
+	}
+	for retry := true; retry; {
+		if snapshot, err = l.read(ctx); err == nil || ctx.Err() != nil {
+			break
+		}
+		// The first rows may have misled us about types: look at all rows, and try again.
+		again, looked := l.source.again(ctx, l.duck)
+		if looked != nil {
+			err = looked
+		} else if !again {
+			err = l.explain(ctx, err)
+		}
+		retry = looked == nil && (again || l.without(err))
+	}
+	if changed := l.source.unchanged(); changed != nil {
+		err = changed // and nothing else that was found is of interest
+	}
+	return snapshot, l.explain(ctx, err)
+}
+
+// prepare parses the party's SQL and tells the source which columns are needed.
+func (l *loading) prepare(ctx context.Context, matched []config.Matched) error {
+	for _, m := range matched {
+		i := identity{Matched: m, people: -1}
+		var err error
+		if i.column, err = theColumn(l.source, m.Column); err != nil {
+			return err
+		}
+		l.source.use(i.column, asText)
+		if m.People != "" {
+			if i.people, err = theColumn(l.source, m.People); err != nil {
+				return err
+			}
+			l.source.use(i.people, unread)
+		}
+		l.identities = append(l.identities, i)
+	}
+	l.expressions = expressionsOf(l.party)
+	if err := l.whereGood(func(e *expression) error { return l.parse(ctx, e) }); err != nil {
+		return err
+	}
+	if err := l.source.begin(ctx, l.duck); err != nil || l.profile == nil {
+		return err
+	}
+	_, err := l.source.again(ctx, l.duck) // so that no SQL is refused for a type that is only thought
+	return err
+}
+
+// parse parses one expression and tells the source which columns it names.
+func (l *loading) parse(ctx context.Context, e *expression) error {
+	if err := e.parse(ctx, l.duck); err != nil {
+		return err
+	}
+	for _, name := range e.columns {
+		if find(l.source, name) < 0 {
+			continue // it may be a field of a struct, or an error that DuckDB explains
+		}
+		i, err := theColumn(l.source, name)
+		if err != nil {
+			return e.refuse(err)
+		}
+		by := e.role
+		if l.bareColumn(e) >= 0 {
+			by = unread
+		}
+		l.source.use(i, by)
+	}
+	return nil
+}
+
+// whereGood keeps the expressions of which f returns nil. An error is the load's, unless problems are to be listed.
+func (l *loading) whereGood(f func(*expression) error) error {
+	for _, e := range l.all() {
+		if err := f(e); err != nil && !l.without(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// without takes note of an error that is about one expression, and goes on without that, if problems are to be listed.
+func (l *loading) without(err error) bool {
+	var why *refusal
+	if l.profile == nil || !errors.As(err, &why) {
+		return false
+	}
+	problem := why.Error()
+	if why.fault.Hint != "" {
+		problem += " (" + why.fault.Hint + ")"
+	}
+	l.profile.Problems = append(l.profile.Problems, problem)
+	for _, list := range l.lists() {
+		*list = slices.DeleteFunc(*list, func(e *expression) bool { return e == why.of })
+	}
+	return true
 }
 
 // read takes in all rows under the types that the columns are thought to have.
 func (l *loading) read(ctx context.Context) (*Snapshot, error) {
-	if err := l.exec(ctx, "CREATE OR REPLACE VIEW customers AS SELECT "+l.typed()+" FROM "+l.scan()); err != nil {
+	if err := l.compile(ctx); err != nil {
 		return nil, err
-	}
-	for _, e := range l.all() {
-		if err := e.compile(ctx, l.duck); err != nil {
-			return nil, err
-		}
 	}
 	for i, e := range l.dimensions {
 		values := make([]string, len(e.values))
@@ -163,74 +199,26 @@ func (l *loading) read(ctx context.Context) (*Snapshot, error) {
 			return nil, err
 		}
 	}
-	b := newBuilder(l.party, &l.expressions)
-	if err := l.each(ctx, l.query(), b.add); err != nil {
+	rows, err := l.source.rows(ctx, l.duck)
+	if err != nil {
 		return nil, err
 	}
-	return b.finish()
+	b := newBuilder(l, rows)
+	l.profile.start(l)
+	if err := l.source.each(ctx, l.duck, l.query, b.add); err != nil {
+		return nil, err
+	}
+	snapshot, err := b.finish()
+	if err != nil {
+		return nil, err
+	}
+	return snapshot, l.undeclared(ctx)
 }
 
-// query returns the SQL that makes of each row what the builder takes: the id as written, one bit per segment and the
-// misread bit, per dimension the code of its value, and per measure a number or NULL. Owners' SQL sees the columns under
-// their own names; beside them stand the row as written, under names that no column has.
-func (l *loading) query() string {
-	prefix := "row"
-	for slices.ContainsFunc(l.columns, func(c string) bool {
-		return len(c) >= len(prefix) && strings.EqualFold(c[:len(prefix)], prefix)
-	}) {
-		prefix += "_"
-	}
-	id, misread := quoteName(prefix+" id"), quoteName(prefix+" misread")
-	inner := fmt.Sprintf("%s, %s AS %s, %s AS %s", l.typed(), raw(l.identity), id, l.misread(), misread)
-
-	mask := fmt.Sprintf("CASE WHEN %s THEN %d::UBIGINT ELSE 0 END", misread, uint64(misreadBit))
-	for j, e := range l.segments {
-		mask += fmt.Sprintf(" | CASE WHEN %s THEN %d::UBIGINT ELSE 0 END", e.inBrackets(), uint64(1)<<j)
-	}
-	outer := fmt.Sprintf("COALESCE(%s, ''), CAST(%s AS UBIGINT)", id, mask)
-	for i, e := range l.dimensions {
-		value := e.inBrackets()
-		if at := l.bareColumn(e); at >= 0 {
-			// As written: a value "1.50" is found although the column is a number.
-			value = quoteName(fmt.Sprintf("%s value %d", prefix, i))
-			inner += fmt.Sprintf(", %s AS %s", raw(at), value)
-		}
-		outer += fmt.Sprintf(", CAST(COALESCE(enum_code(TRY_CAST(CAST(%s AS VARCHAR) AS values_%d)), %d) AS USMALLINT)",
-			value, i, len(e.values))
-	}
-	for _, e := range l.measures {
-		outer += fmt.Sprintf(", CAST(%s AS DOUBLE)", e.inBrackets())
-	}
-	return fmt.Sprintf("SELECT %s FROM (SELECT %s FROM %s) AS customers", outer, inner, l.scan())
-}
-
-// bareColumn returns the column that a dimension is, without any SQL around it, or -1. Its type does not matter.
-func (l *loading) bareColumn(e *expression) int {
-	if e.role != dimension || !e.bare {
-		return -1
-	}
-	return l.find(e.columns[0])
-}
-
-// explain turns an error about a row into one that says whose SQL failed, and one about the file into one that names it.
-func (l *loading) explain(ctx context.Context, err error) error {
-	var typed *fault.Error
-	if errors.As(err, &typed) || ctx.Err() != nil {
+// compile checks all SQL against the columns.
+func (l *loading) compile(ctx context.Context) error {
+	if err := l.exec(ctx, "CREATE OR REPLACE VIEW customers AS SELECT "+typed(l.source)+" FROM "+l.source.from()); err != nil {
 		return err
 	}
-	var row *rowError
-	if errors.As(err, &row) {
-		// DuckDB trips over its own feet where it should complain of bytes that are not UTF-8 (v1.5.5, if a column before
-		// them is not read).
-		if line := lineNotUTF8(l.path); line > 0 {
-			return fault.New(fault.Invalid, "source %s: %s", l.party.Source.CSV, &fileError{strconv.Itoa(line), "not UTF-8"})
-		}
-		for _, e := range l.all() {
-			var again *rowError
-			if errors.As(l.exec(ctx, "SELECT max(CAST("+e.inBrackets()+" AS VARCHAR)) FROM customers"), &again) {
-				return e.refuse(fmt.Errorf("fails on some row: %s", again.class)).WithHint(typeHint)
-			}
-		}
-	}
-	return fault.New(fault.Invalid, "source %s: %s", l.party.Source.CSV, err)
+	return l.whereGood(func(e *expression) error { return e.compile(ctx, l.duck) })
 }

@@ -9,13 +9,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/party/config"
 	"github.com/sotto-dev/sotto/party/customers"
+)
+
+// Loads here match by the party's one identity and have no retention; everybody consents.
+var (
+	plain  = customers.Options{Agreement: &agreement.Agreement{}, Now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	anyone = map[string]config.Purpose{"planning": {Consent: "true"}}
 )
 
 // partyOf declares customers in a new file with that content, told apart by the column id.
@@ -25,14 +33,14 @@ func partyOf(t testing.TB, content string) *config.Party {
 		t.Fatal(err)
 	}
 	return &config.Party{
-		Name: "shop", Source: config.Source{CSV: path}, Identity: config.Identity{Column: "id", Type: ids.Opaque},
+		Name: "shop", Source: config.Source{CSV: path}, Identity: config.Identities{{Column: "id", Type: ids.Opaque}}, Purposes: anyone,
 		CustomersUpTo: 1 << 20, Segments: map[string]string{}, Dimensions: map[string]config.Dimension{},
 	}
 }
 
 func mustLoad(t testing.TB, p *config.Party) *customers.Snapshot {
 	t.Helper()
-	s, err := customers.Load(context.Background(), p)
+	s, err := customers.Load(context.Background(), p, plain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +52,7 @@ func mustLoad(t testing.TB, p *config.Party) *customers.Snapshot {
 func show(p *config.Party, s *customers.Snapshot, raws ...string) string {
 	names := map[ids.ID]string{}
 	for _, raw := range raws {
-		if id, ok := p.Identity.Normalizer().ID(raw); ok {
+		if id, ok := normalizer(p).ID(raw); ok {
 			names[id] = raw
 		}
 	}
@@ -160,11 +168,11 @@ func TestAgreesWithPlainGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := &config.Party{
-			Name: "shop", Source: config.Source{CSV: path}, Identity: config.Identity{Column: "ID", Type: ids.Opaque}, CustomersUpTo: 100,
+			Name: "shop", Source: config.Source{CSV: path}, Identity: config.Identities{{Column: "ID", Type: ids.Opaque}}, Purposes: anyone, CustomersUpTo: 100,
 			Segments:   map[string]string{"same": `CAST("left" AS VARCHAR) = CAST("right" AS VARCHAR)`, "filled": `"left" IS NOT NULL`},
 			Dimensions: map[string]config.Dimension{"d": {SQL: `"right"`, Values: values}},
 		}
-		s, err := customers.Load(context.Background(), p)
+		s, err := customers.Load(context.Background(), p, plain)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +192,7 @@ func TestAgreesWithPlainGo(t *testing.T) {
 		var got []string
 		names := map[ids.ID]string{}
 		for raw := range seen {
-			id, _ := p.Identity.Normalizer().ID(raw)
+			id, _ := normalizer(p).ID(raw)
 			names[id] = raw
 		}
 		for i, id := range s.IDs {
@@ -221,7 +229,7 @@ func TestOrderOfABigFile(t *testing.T) {
 		t.Fatalf("%d customers, want %d", len(s.IDs), people)
 	}
 	for i, id := range s.IDs {
-		if want, _ := p.Identity.Normalizer().ID(fmt.Sprintf("customer number %d", i)); id != want {
+		if want, _ := normalizer(p).ID(fmt.Sprintf("customer number %d", i)); id != want {
 			t.Fatalf("customer %d is another", i)
 		}
 		if s.Dimensions[0][i] != 0 {
@@ -237,7 +245,7 @@ func TestCustomersUpTo(t *testing.T) {
 	p.CustomersUpTo = 7
 	mustLoad(t, p)
 	p.CustomersUpTo = 4
-	_, err := customers.Load(context.Background(), p)
+	_, err := customers.Load(context.Background(), p, plain)
 	if err == nil {
 		t.Fatal("loaded more customers than declared")
 	}
@@ -245,4 +253,9 @@ func TestCustomersUpTo(t *testing.T) {
 	if !fault.IsKind(err, fault.Limit) || !strings.Contains(message, "customers_up_to says, 4") || strings.ContainsAny(message, "567") {
 		t.Errorf("error is %v, want a fault of kind limit that names 4 and no other count", err)
 	}
+}
+
+// normalizer returns that of a party's one identity.
+func normalizer(p *config.Party) ids.Normalizer {
+	return ids.Normalizer{Type: p.Identity[0].Type, Country: p.Identity[0].Country}
 }

@@ -38,7 +38,8 @@ type crossTab struct {
 func (x *truth) declare(folder, company string, identity ids.Type) *config.Party {
 	p := &config.Party{
 		Name: company, Source: config.Source{CSV: filepath.Join(folder, company+".csv")},
-		Identity:      config.Identity{Column: x.Columns[company], Type: identity},
+		Identity:      config.Identities{{Column: x.Columns[company], Type: identity}},
+		Purposes:      anyone,
 		CustomersUpTo: int64(x.Distinct[company]), Segments: map[string]string{}, Dimensions: map[string]config.Dimension{},
 	}
 	for _, tab := range slices.Concat(x.Groups, x.Filtered) {
@@ -116,7 +117,7 @@ func TestRealCustomers(t *testing.T) {
 			all := map[string]*company{}
 			for name := range want.Columns {
 				p := want.declare(folder, name, identity)
-				s, err := customers.Load(context.Background(), p)
+				s, err := customers.Load(context.Background(), p, plain)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -133,12 +133,12 @@ func TestDialects(t *testing.T) {
 // E-mail addresses and phone numbers are normalised before they are compared: the mess of one file is one person.
 func TestIdentityTypes(t *testing.T) {
 	p := partyOf(t, "id,v\n  Jón@Example.com ,a\njón@example.com,b\nJO\u0301N@EXAMPLE.COM,c\nnot an address,d\n,e\n")
-	p.Identity.Type = ids.Email
+	p.Identity[0].Type = ids.Email
 	if s := mustLoad(t, p); len(s.IDs) != 1 {
 		t.Errorf("%d customers, want one", len(s.IDs))
 	}
 	p = partyOf(t, "id\n030 12345678\n+49 30 12345678\n12\n")
-	p.Identity = config.Identity{Column: "id", Type: ids.Phone, Country: "DE"}
+	p.Identity = config.Identities{{Column: "id", Type: ids.Phone, Country: "DE"}}
 	if s := mustLoad(t, p); len(s.IDs) != 1 {
 		t.Errorf("%d customers, want one", len(s.IDs))
 	}
