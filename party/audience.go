@@ -9,18 +9,18 @@ import (
 )
 
 // dimensions returns the declared dimensions in the order of the snapshot.
-func (n *Node) dimensions() []query.Dimension {
+func (n *Node) dimensions(s *customers.Snapshot) []query.Dimension {
 	var out []query.Dimension
-	for _, name := range n.customers.DimensionNames {
+	for _, name := range s.DimensionNames {
 		out = append(out, query.Dimension{Party: n.config.Name, Name: name, Values: n.config.Dimensions[name].Values})
 	}
 	return out
 }
 
 // measures returns the declared measures in the order of the snapshot.
-func (n *Node) measures() []query.Amount {
+func (n *Node) measures(s *customers.Snapshot) []query.Amount {
 	var out []query.Amount
-	for _, name := range n.customers.MeasureNames {
+	for _, name := range s.MeasureNames {
 		m := n.config.Measures[name]
 		low, high := m.Steps()
 		out = append(out, query.Amount{Party: n.config.Name, Name: name, Unit: m.Unit, Step: m.StepSize(), Low: low, High: high})
@@ -29,13 +29,13 @@ func (n *Node) measures() []query.Amount {
 }
 
 // contribution says what customers contribute to one hop: their group, or layout.None for those who are not in the
-// audience, and how much; a nil amount is 1 for everybody.
+// audience or may not take part, and how much; a nil amount is 1 for everybody.
 type contribution struct {
 	group  func(customer int) int
 	amount func(customer int) int64
 }
 
-func (n *Node) contribution(plan *query.Plan, own *query.Hop, snapshot *customers.Snapshot) contribution {
+func (n *Node) contribution(plan *query.Plan, own *query.Hop, snapshot *customers.Snapshot, taking people) contribution {
 	where := n.compile(own.Where, snapshot)
 	columns := make([][]uint16, len(own.GroupBy))
 	sizes := make([]int, len(own.GroupBy))
@@ -45,7 +45,7 @@ func (n *Node) contribution(plan *query.Plan, own *query.Hop, snapshot *customer
 		sizes[i] = dimension.Groups()
 	}
 	c := contribution{group: func(customer int) int {
-		if !where(customer) {
+		if !taking.has(customer) || !where(customer) {
 			return layout.None
 		}
 		group := 0

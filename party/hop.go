@@ -59,7 +59,7 @@ func (n *Node) begin(s *session, start *sottov1.ContributeStart) (*hop, error) {
 	if again {
 		return nil, fault.New(fault.Protocol, "contribute was called twice for chain %d", chain)
 	}
-	contributed := n.contribution(s.Plan, &h.hops[h.index], s.snapshot)
+	contributed := n.contribution(s.Plan, &h.hops[h.index], s.snapshot, s.taking)
 	if len(h.hops) == 1 {
 		h.counts = h.count(contributed)
 	} else if h.vector, err = h.place(contributed); err != nil {

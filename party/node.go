@@ -5,22 +5,25 @@ package party
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/sotto-dev/sotto/internal/agreement"
-	"github.com/sotto-dev/sotto/internal/canon"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/identity"
 	"github.com/sotto-dev/sotto/internal/keyholder"
 	"github.com/sotto-dev/sotto/internal/protocol"
+	"github.com/sotto-dev/sotto/party/audit"
 	"github.com/sotto-dev/sotto/party/config"
 	"github.com/sotto-dev/sotto/party/customers"
 	"github.com/sotto-dev/sotto/party/ledger"
+	"github.com/sotto-dev/sotto/party/state"
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
 
@@ -39,10 +42,20 @@ type Node struct {
 	config    *config.Party
 	key       *identity.Key
 	ledger    *ledger.Ledger
-	customers *customers.Snapshot
-	version   [16]byte // of the customers, as others see it
+	state     *state.State
+	load      func(context.Context, customers.Options) (*customers.Snapshot, error)
+	logger    *slog.Logger
 	now       func() time.Time
 	trace     func(point string)
+	began     time.Time
+
+	refreshing sync.Mutex // held through a refresh
+	changing   sync.Mutex // held while customers are exchanged, and while what they say is taken in
+	viewing    sync.Mutex // guards the four below; taken within changing
+	current    *view
+	told       said      // of current's snapshot
+	loaded     time.Time // current's snapshot
+	failed     error     // why the last refresh failed, or nil
 
 	preparing sync.Mutex // held through Prepare, so that a session is prepared once
 	mu        sync.Mutex // guards sessions
@@ -55,6 +68,8 @@ type session struct {
 	id       [16]byte
 	query    []byte // the signed question's bytes
 	snapshot *customers.Snapshot
+	taking   people // who may take part
+	asked    audit.Entry
 	// connection is the one that the session was prepared over; nil if nobody told connections apart.
 	connection any
 
@@ -67,15 +82,18 @@ type session struct {
 	handOvers map[int]*sottov1.Signed
 }
 
-// Options are what a node is made of. The ledger stays the caller's to close.
+// Options are what a node is made of. The state stays the caller's to close.
 type Options struct {
 	Agreement *agreement.Agreement
 	Config    *config.Party
 	Key       *identity.Key
-	Ledger    *ledger.Ledger
-	Customers *customers.Snapshot
-	Now       func() time.Time // the clock; nil for the system's
-	// Trace is called at every step of a question, with its name; nil for nothing. It is where tests stop a node dead.
+	State     *state.State
+	// Load reads the customers, at the start and whenever they are refreshed.
+	Load   func(context.Context, customers.Options) (*customers.Snapshot, error)
+	Logger *slog.Logger     // nil for none
+	Now    func() time.Time // the clock; nil for the system's
+	// Trace is called at every step of a question, a refresh and a subject's request, with its name; nil for nothing. It is where
+	// tests stop a node dead.
 	Trace func(point string)
 }
 
@@ -96,11 +114,19 @@ func Check(a *agreement.Agreement, c *config.Party, key *identity.Key) error {
 				WithHint("an analyst without an organisation is one of its own, under the analyst's name")
 		}
 	}
-	return nil
+	for _, purpose := range c.PurposeNames() {
+		if !a.HasPurpose(purpose) {
+			return fault.New(fault.Invalid, "purpose %q is not one of the agreement", purpose).
+				WithHint("it has: " + strings.Join(a.Purposes, ", "))
+		}
+	}
+	_, err := c.Matched(a)
+	return err
 }
 
-// New returns a node. Its name and key must be those of a party of the agreement.
-func New(o Options) (*Node, error) {
+// New returns a node that has loaded its customers. Its name and key must be those of a party of the agreement. ctx ends the
+// loading.
+func New(ctx context.Context, o Options) (*Node, error) {
 	if err := Check(o.Agreement, o.Config, o.Key); err != nil {
 		return nil, err
 	}
@@ -110,19 +136,22 @@ func New(o Options) (*Node, error) {
 	if o.Trace == nil {
 		o.Trace = func(string) {}
 	}
-	o.Ledger.Trace(o.Trace)
-	return &Node{
-		agreement: o.Agreement, config: o.Config, key: o.Key, ledger: o.Ledger, customers: o.Customers, now: o.Now, trace: o.Trace,
-		version: shownVersion(o.Key, o.Customers.Version), sessions: map[[16]byte]*session{},
-	}, nil
-}
-
-// shownVersion is what others see of a version of the customers: whoever guesses the customers can't confirm the guess by
-// it, since signatures of this key (Ed25519 has one per message) are pseudorandom to others and these are never shown.
-func shownVersion(key *identity.Key, version [32]byte) [16]byte {
-	signature := key.Sign("sotto/v1/snapshot-secret", struct{ Version [32]byte }{version})
-	hash := canon.Hash("sotto/v1/snapshot-version", struct{ Secret []byte }{signature})
-	return [16]byte(hash[:16])
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.State.Trace(o.Trace)
+	o.State.Audit.SetClock(o.Now)
+	n := &Node{
+		agreement: o.Agreement, config: o.Config, key: o.Key, state: o.State, ledger: o.State.Ledger, load: o.Load, logger: o.Logger,
+		now: o.Now, trace: o.Trace, began: o.Now(), sessions: map[[16]byte]*session{},
+	}
+	if err := n.start(); err != nil {
+		return nil, err
+	}
+	if _, err := n.Refresh(ctx, nodeActor); err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // Register makes server answer for the node.
@@ -130,21 +159,22 @@ func (n *Node) Register(server grpc.ServiceRegistrar) { sottov1.RegisterPartySer
 
 // Describe returns what the party declares, signed.
 func (n *Node) Describe(context.Context, *sottov1.DescribeRequest) (*sottov1.DescribeResponse, error) {
-	return &sottov1.DescribeResponse{Descriptor_: protocol.Sign(n.key, n.descriptor())}, nil
+	return &sottov1.DescribeResponse{Descriptor_: protocol.Sign(n.key, n.descriptor(n.view()))}, nil
 }
 
-func (n *Node) descriptor() *protocol.Descriptor {
+func (n *Node) descriptor(v *view) *protocol.Descriptor {
+	identityType, _ := n.config.IdentityType(n.agreement) // Check has seen to it
 	return &protocol.Descriptor{
 		Collaboration: n.agreement.Collaboration,
 		Agreement:     n.agreement.Hash(),
 		Party:         n.config.Name,
-		IdentityType:  string(n.config.Identity.Type),
+		IdentityType:  identityType,
 		CustomersUpTo: n.config.CustomersUpTo,
-		Snapshot:      n.version,
-		Segments:      n.customers.SegmentNames,
-		Dimensions:    n.dimensions(),
-		Measures:      n.measures(),
-		Purposes:      n.config.Purposes,
+		Snapshot:      v.version,
+		Segments:      v.snapshot.SegmentNames,
+		Dimensions:    n.dimensions(v.snapshot),
+		Measures:      n.measures(v.snapshot),
+		Purposes:      n.config.PurposeNames(),
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/sotto-dev/sotto/internal/query"
 	"github.com/sotto-dev/sotto/internal/rpc"
 	"github.com/sotto-dev/sotto/internal/seal"
+	"github.com/sotto-dev/sotto/party/audit"
 	"github.com/sotto-dev/sotto/party/ledger"
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
@@ -37,26 +38,24 @@ func (n *Node) Prepare(ctx context.Context, r *sottov1.PrepareRequest) (*sottov1
 		return &sottov1.PrepareResponse{Commitment: s.Commitment()}, nil
 	}
 	n.trace("prepare: received")
-	if err := n.checkLedger(r.GetLastRelease()); err != nil {
-		return nil, err
-	}
-	q, plan, err := n.check(r.GetQuery())
+	v := n.view()
+	asked := audit.Entry{Action: audit.Question, Session: fmt.Sprintf("%x", id)}
+	plan, err := n.admit(ctx, id, r, v, &asked)
 	if err != nil {
-		return nil, err
+		return nil, n.refused(asked, err)
 	}
-	n.trace("prepare: checked")
-	rpc.Annotate(ctx, slog.String("query", fmt.Sprintf("%x", q.ID())[:16]), slog.String("analyst", q.Analyst))
-	if err := n.reserve(ctx, id, q, plan); err != nil {
-		return nil, err
+	taking, err := n.accepted(id, v, asked)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "prepare").Wrap(errors.Join(err, n.ledger.Lapse(id)))
 	}
-	n.trace("prepare: reserved")
+	n.trace("prepare: recorded")
 	prepared, err := keyholder.Prepare(plan, id, n.agreement, n.config.Name, n.key)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "prepare").Wrap(errors.Join(err, n.ledger.Lapse(id)))
 	}
 	s := &session{
-		Session: prepared, id: id, query: r.GetQuery().GetBody(), snapshot: n.customers, connection: ctx.Value(connectionKey{}),
-		begun: map[int]bool{}, handOvers: map[int]*sottov1.Signed{},
+		Session: prepared, id: id, query: r.GetQuery().GetBody(), snapshot: v.snapshot, taking: taking, asked: asked,
+		connection: ctx.Value(connectionKey{}), begun: map[int]bool{}, handOvers: map[int]*sottov1.Signed{},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.expiry = time.AfterFunc(sessionLifetime, func() {
@@ -73,9 +72,31 @@ func (n *Node) Prepare(ctx context.Context, r *sottov1.PrepareRequest) (*sottov1
 	return &sottov1.PrepareResponse{Commitment: s.Commitment()}, nil
 }
 
-// check decides whether this party takes part in a question, and derives its plan.
-func (n *Node) check(signed *sottov1.Signed) (*query.Query, *query.Plan, error) {
+// admit decides whether this party takes part in a question over a view, derives its plan and reserves its price. It notes in
+// asked what it learns of the question.
+func (n *Node) admit(ctx context.Context, id [16]byte, r *sottov1.PrepareRequest, v *view, asked *audit.Entry) (*query.Plan, error) {
+	if err := n.checkLedger(r.GetLastRelease()); err != nil {
+		return nil, err
+	}
+	q, plan, err := n.check(r.GetQuery(), v, asked)
+	if err != nil {
+		return nil, err
+	}
+	n.trace("prepare: checked")
+	rpc.Annotate(ctx, slog.String("query", asked.Query[:16]), slog.String("analyst", q.Analyst))
+	if err := n.reserve(ctx, id, q, plan); err != nil {
+		return nil, err
+	}
+	n.trace("prepare: reserved")
+	return plan, nil
+}
+
+// check holds a question against the agreement, what this party declares, and its policy.
+func (n *Node) check(signed *sottov1.Signed, v *view, asked *audit.Entry) (*query.Query, *query.Plan, error) {
 	q, err := protocol.VerifyQuery(signed, n.agreement, n.now())
+	if q != nil {
+		n.describe(q, v, asked)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,18 +110,18 @@ func (n *Node) check(signed *sottov1.Signed) (*query.Query, *query.Plan, error) 
 	if err := seal.CheckRecipient(q.Recipient); err != nil {
 		return nil, nil, fault.New(fault.Invalid, "the key to seal the answer to is not usable").Wrap(err)
 	}
-	if err := n.checkNames(q, plan); err != nil {
+	if err := n.checkNames(q, plan, v); err != nil {
 		return nil, nil, err
 	}
-	return q, plan, n.checkPolicy(q)
+	return q, plan, n.checkPolicy(q, v)
 }
 
 // checkNames compares what the question says about this party with what the party declares.
-func (n *Node) checkNames(q *query.Query, plan *query.Plan) error {
+func (n *Node) checkNames(q *query.Query, plan *query.Plan, v *view) error {
 	stale := func(what string) error {
 		return fault.New(fault.Stale, "the question has another %s than %s declares now", what, n.config.Name).WithHint("fetch the catalog and ask again")
 	}
-	declared := n.descriptor()
+	declared := n.descriptor(v)
 	for _, p := range q.Participants {
 		if p.Party != n.config.Name {
 			continue
@@ -140,8 +161,8 @@ func (n *Node) checkNames(q *query.Query, plan *query.Plan) error {
 }
 
 // checkPolicy holds the question against the purposes and limits that this party enforces.
-func (n *Node) checkPolicy(q *query.Query) error {
-	if err := n.descriptor().CheckPurpose(q.Purpose); err != nil {
+func (n *Node) checkPolicy(q *query.Query, v *view) error {
+	if err := n.descriptor(v).CheckPurpose(q.Purpose); err != nil {
 		return err
 	}
 	if limit := n.config.Limits.Within(n.agreement.Limits).EpsilonPerQuery; q.MicroEpsilon > int64(limit) {

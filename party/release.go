@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/protocol"
+	"github.com/sotto-dev/sotto/party/audit"
 	"github.com/sotto-dev/sotto/party/ledger"
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
@@ -99,6 +101,11 @@ func (n *Node) release(s *session, start *sottov1.ReleaseStart, stream grpc.Clie
 		return nil, err
 	}
 	n.trace("release: stored")
+	s.asked.Action, s.asked.Verdict, s.asked.At = audit.Release, audit.Done, time.Time{}
+	if err := n.state.Audit.Record(s.asked); err != nil { // the ledger has it, so it may go out when it is asked for again
+		return nil, err
+	}
+	n.trace("release: recorded")
 	_ = n.end(s, nil) // there is no reservation left to give back
 	return release, nil
 }

@@ -90,6 +90,59 @@ func (Stage) EnumDescriptor() ([]byte, []int) {
 	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{0}
 }
 
+// SubjectKind is what customers have said.
+type SubjectKind int32
+
+const (
+	SubjectKind_SUBJECT_KIND_UNSPECIFIED SubjectKind = 0
+	SubjectKind_SUBJECT_KIND_WITHDRAW    SubjectKind = 1 // of consent
+	SubjectKind_SUBJECT_KIND_ERASE       SubjectKind = 2 // all that the node has; nothing of them is used again
+	SubjectKind_SUBJECT_KIND_RESTORE     SubjectKind = 3 // what was withdrawn or erased
+)
+
+// Enum value maps for SubjectKind.
+var (
+	SubjectKind_name = map[int32]string{
+		0: "SUBJECT_KIND_UNSPECIFIED",
+		1: "SUBJECT_KIND_WITHDRAW",
+		2: "SUBJECT_KIND_ERASE",
+		3: "SUBJECT_KIND_RESTORE",
+	}
+	SubjectKind_value = map[string]int32{
+		"SUBJECT_KIND_UNSPECIFIED": 0,
+		"SUBJECT_KIND_WITHDRAW":    1,
+		"SUBJECT_KIND_ERASE":       2,
+		"SUBJECT_KIND_RESTORE":     3,
+	}
+)
+
+func (x SubjectKind) Enum() *SubjectKind {
+	p := new(SubjectKind)
+	*p = x
+	return p
+}
+
+func (x SubjectKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SubjectKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_proto_sotto_v1_sotto_proto_enumTypes[1].Descriptor()
+}
+
+func (SubjectKind) Type() protoreflect.EnumType {
+	return &file_proto_sotto_v1_sotto_proto_enumTypes[1]
+}
+
+func (x SubjectKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SubjectKind.Descriptor instead.
+func (SubjectKind) EnumDescriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{1}
+}
+
 // Signed is a canonical encoding and an Ed25519 signature over it by the node that the context names.
 type Signed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2173,6 +2226,1093 @@ func (*ForgetResponse) Descriptor() ([]byte, []int) {
 	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{38}
 }
 
+type StatusRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatusRequest) Reset() {
+	*x = StatusRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatusRequest) ProtoMessage() {}
+
+func (x *StatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
+func (*StatusRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{39}
+}
+
+type StatusResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Party         string                 `protobuf:"bytes,1,opt,name=party,proto3" json:"party,omitempty"`
+	Version       []byte                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`      // of the customers, as others see it
+	Loaded        int64                  `protobuf:"varint,3,opt,name=loaded,proto3" json:"loaded,omitempty"`       // Unix seconds
+	Customers     int64                  `protobuf:"varint,4,opt,name=customers,proto3" json:"customers,omitempty"` // exact: for the owner alone
+	Purposes      []*PurposeStatus       `protobuf:"bytes,5,rep,name=purposes,proto3" json:"purposes,omitempty"`
+	Sessions      int64                  `protobuf:"varint,6,opt,name=sessions,proto3" json:"sessions,omitempty"`                               // questions under way
+	RefreshFailed string                 `protobuf:"bytes,7,opt,name=refresh_failed,json=refreshFailed,proto3" json:"refresh_failed,omitempty"` // why the last refresh failed, if it did
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatusResponse) Reset() {
+	*x = StatusResponse{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatusResponse) ProtoMessage() {}
+
+func (x *StatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
+func (*StatusResponse) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *StatusResponse) GetParty() string {
+	if x != nil {
+		return x.Party
+	}
+	return ""
+}
+
+func (x *StatusResponse) GetVersion() []byte {
+	if x != nil {
+		return x.Version
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetLoaded() int64 {
+	if x != nil {
+		return x.Loaded
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetCustomers() int64 {
+	if x != nil {
+		return x.Customers
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetPurposes() []*PurposeStatus {
+	if x != nil {
+		return x.Purposes
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetSessions() int64 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetRefreshFailed() string {
+	if x != nil {
+		return x.RefreshFailed
+	}
+	return ""
+}
+
+type PurposeStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Purpose       string                 `protobuf:"bytes,1,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Customers     int64                  `protobuf:"varint,2,opt,name=customers,proto3" json:"customers,omitempty"` // who may take part now
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurposeStatus) Reset() {
+	*x = PurposeStatus{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurposeStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurposeStatus) ProtoMessage() {}
+
+func (x *PurposeStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurposeStatus.ProtoReflect.Descriptor instead.
+func (*PurposeStatus) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *PurposeStatus) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *PurposeStatus) GetCustomers() int64 {
+	if x != nil {
+		return x.Customers
+	}
+	return 0
+}
+
+type RefreshRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefreshRequest) Reset() {
+	*x = RefreshRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefreshRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefreshRequest) ProtoMessage() {}
+
+func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
+func (*RefreshRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{42}
+}
+
+type RefreshResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *StatusResponse        `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	Changed       bool                   `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefreshResponse) Reset() {
+	*x = RefreshResponse{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefreshResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefreshResponse) ProtoMessage() {}
+
+func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
+func (*RefreshResponse) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *RefreshResponse) GetStatus() *StatusResponse {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *RefreshResponse) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+type PurgeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DryRun        bool                   `protobuf:"varint,1,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"` // say what would go, and keep it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeRequest) Reset() {
+	*x = PurgeRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeRequest) ProtoMessage() {}
+
+func (x *PurgeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeRequest.ProtoReflect.Descriptor instead.
+func (*PurgeRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *PurgeRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type PurgeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Purged        []*Purged              `protobuf:"bytes,1,rep,name=purged,proto3" json:"purged,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeResponse) Reset() {
+	*x = PurgeResponse{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeResponse) ProtoMessage() {}
+
+func (x *PurgeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeResponse.ProtoReflect.Descriptor instead.
+func (*PurgeResponse) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *PurgeResponse) GetPurged() []*Purged {
+	if x != nil {
+		return x.Purged
+	}
+	return nil
+}
+
+// Purged is something that was destroyed.
+type Purged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	What          string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`
+	At            int64                  `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"` // when it was stored, in Unix seconds
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Purged) Reset() {
+	*x = Purged{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Purged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Purged) ProtoMessage() {}
+
+func (x *Purged) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Purged.ProtoReflect.Descriptor instead.
+func (*Purged) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *Purged) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Purged) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+// SubjectsRequest is first a start, then ids.
+type SubjectsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Message:
+	//
+	//	*SubjectsRequest_Start
+	//	*SubjectsRequest_Ids
+	Message       isSubjectsRequest_Message `protobuf_oneof:"message"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubjectsRequest) Reset() {
+	*x = SubjectsRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubjectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubjectsRequest) ProtoMessage() {}
+
+func (x *SubjectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubjectsRequest.ProtoReflect.Descriptor instead.
+func (*SubjectsRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *SubjectsRequest) GetMessage() isSubjectsRequest_Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *SubjectsRequest) GetStart() *SubjectsStart {
+	if x != nil {
+		if x, ok := x.Message.(*SubjectsRequest_Start); ok {
+			return x.Start
+		}
+	}
+	return nil
+}
+
+func (x *SubjectsRequest) GetIds() *SubjectIDs {
+	if x != nil {
+		if x, ok := x.Message.(*SubjectsRequest_Ids); ok {
+			return x.Ids
+		}
+	}
+	return nil
+}
+
+type isSubjectsRequest_Message interface {
+	isSubjectsRequest_Message()
+}
+
+type SubjectsRequest_Start struct {
+	Start *SubjectsStart `protobuf:"bytes,1,opt,name=start,proto3,oneof"`
+}
+
+type SubjectsRequest_Ids struct {
+	Ids *SubjectIDs `protobuf:"bytes,2,opt,name=ids,proto3,oneof"`
+}
+
+func (*SubjectsRequest_Start) isSubjectsRequest_Message() {}
+
+func (*SubjectsRequest_Ids) isSubjectsRequest_Message() {}
+
+type SubjectsStart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          SubjectKind            `protobuf:"varint,1,opt,name=kind,proto3,enum=sotto.v1.SubjectKind" json:"kind,omitempty"`
+	Purpose       string                 `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`    // "" for all; none for an erasure
+	Type          string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`          // of the ids; "" for every type that they can be
+	Received      int64                  `protobuf:"varint,4,opt,name=received,proto3" json:"received,omitempty"` // when they said so, in Unix seconds; 0 for now
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubjectsStart) Reset() {
+	*x = SubjectsStart{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubjectsStart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubjectsStart) ProtoMessage() {}
+
+func (x *SubjectsStart) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubjectsStart.ProtoReflect.Descriptor instead.
+func (*SubjectsStart) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *SubjectsStart) GetKind() SubjectKind {
+	if x != nil {
+		return x.Kind
+	}
+	return SubjectKind_SUBJECT_KIND_UNSPECIFIED
+}
+
+func (x *SubjectsStart) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *SubjectsStart) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *SubjectsStart) GetReceived() int64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+type SubjectIDs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ids           []string               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"` // as customers write them
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubjectIDs) Reset() {
+	*x = SubjectIDs{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubjectIDs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubjectIDs) ProtoMessage() {}
+
+func (x *SubjectIDs) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubjectIDs.ProtoReflect.Descriptor instead.
+func (*SubjectIDs) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *SubjectIDs) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+type SubjectsResponse struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Recorded       int64                  `protobuf:"varint,1,opt,name=recorded,proto3" json:"recorded,omitempty"`          // ids
+	Customers      int64                  `protobuf:"varint,2,opt,name=customers,proto3" json:"customers,omitempty"`        // of them who are customers now
+	Malformed      []int64                `protobuf:"varint,3,rep,packed,name=malformed,proto3" json:"malformed,omitempty"` // positions, from 0, of ids that are not of the type; the first 1000
+	MalformedCount int64                  `protobuf:"varint,4,opt,name=malformed_count,json=malformedCount,proto3" json:"malformed_count,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SubjectsResponse) Reset() {
+	*x = SubjectsResponse{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubjectsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubjectsResponse) ProtoMessage() {}
+
+func (x *SubjectsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubjectsResponse.ProtoReflect.Descriptor instead.
+func (*SubjectsResponse) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *SubjectsResponse) GetRecorded() int64 {
+	if x != nil {
+		return x.Recorded
+	}
+	return 0
+}
+
+func (x *SubjectsResponse) GetCustomers() int64 {
+	if x != nil {
+		return x.Customers
+	}
+	return 0
+}
+
+func (x *SubjectsResponse) GetMalformed() []int64 {
+	if x != nil {
+		return x.Malformed
+	}
+	return nil
+}
+
+func (x *SubjectsResponse) GetMalformedCount() int64 {
+	if x != nil {
+		return x.MalformedCount
+	}
+	return 0
+}
+
+type AccessRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Type          string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Received      int64                  `protobuf:"varint,3,opt,name=received,proto3" json:"received,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccessRequest) Reset() {
+	*x = AccessRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccessRequest) ProtoMessage() {}
+
+func (x *AccessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccessRequest.ProtoReflect.Descriptor instead.
+func (*AccessRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *AccessRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AccessRequest) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *AccessRequest) GetReceived() int64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+// AccessResponse is what the node holds on one person.
+type AccessResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Customer      bool                   `protobuf:"varint,1,opt,name=customer,proto3" json:"customer,omitempty"`
+	Segments      []string               `protobuf:"bytes,2,rep,name=segments,proto3" json:"segments,omitempty"`
+	Dimensions    map[string]string      `protobuf:"bytes,3,rep,name=dimensions,proto3" json:"dimensions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Amounts       []*AmountOf            `protobuf:"bytes,4,rep,name=amounts,proto3" json:"amounts,omitempty"`
+	Consents      []*ConsentOf           `protobuf:"bytes,5,rep,name=consents,proto3" json:"consents,omitempty"`
+	KeepUntil     int64                  `protobuf:"varint,6,opt,name=keep_until,json=keepUntil,proto3" json:"keep_until,omitempty"` // Unix seconds; 0 for no end
+	Erased        int64                  `protobuf:"varint,7,opt,name=erased,proto3" json:"erased,omitempty"`                        // Unix seconds; 0 if the person was not
+	Questions     []*TakenPart           `protobuf:"bytes,8,rep,name=questions,proto3" json:"questions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccessResponse) Reset() {
+	*x = AccessResponse{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccessResponse) ProtoMessage() {}
+
+func (x *AccessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccessResponse.ProtoReflect.Descriptor instead.
+func (*AccessResponse) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *AccessResponse) GetCustomer() bool {
+	if x != nil {
+		return x.Customer
+	}
+	return false
+}
+
+func (x *AccessResponse) GetSegments() []string {
+	if x != nil {
+		return x.Segments
+	}
+	return nil
+}
+
+func (x *AccessResponse) GetDimensions() map[string]string {
+	if x != nil {
+		return x.Dimensions
+	}
+	return nil
+}
+
+func (x *AccessResponse) GetAmounts() []*AmountOf {
+	if x != nil {
+		return x.Amounts
+	}
+	return nil
+}
+
+func (x *AccessResponse) GetConsents() []*ConsentOf {
+	if x != nil {
+		return x.Consents
+	}
+	return nil
+}
+
+func (x *AccessResponse) GetKeepUntil() int64 {
+	if x != nil {
+		return x.KeepUntil
+	}
+	return 0
+}
+
+func (x *AccessResponse) GetErased() int64 {
+	if x != nil {
+		return x.Erased
+	}
+	return 0
+}
+
+func (x *AccessResponse) GetQuestions() []*TakenPart {
+	if x != nil {
+		return x.Questions
+	}
+	return nil
+}
+
+type AmountOf struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Measure       string                 `protobuf:"bytes,1,opt,name=measure,proto3" json:"measure,omitempty"`
+	Known         bool                   `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`
+	Amount        float64                `protobuf:"fixed64,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	Unit          string                 `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AmountOf) Reset() {
+	*x = AmountOf{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AmountOf) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AmountOf) ProtoMessage() {}
+
+func (x *AmountOf) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AmountOf.ProtoReflect.Descriptor instead.
+func (*AmountOf) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *AmountOf) GetMeasure() string {
+	if x != nil {
+		return x.Measure
+	}
+	return ""
+}
+
+func (x *AmountOf) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+func (x *AmountOf) GetAmount() float64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *AmountOf) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+// ConsentOf says whether a person takes part in questions for a purpose.
+type ConsentOf struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Purpose       string                 `protobuf:"bytes,1,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	TakesPart     bool                   `protobuf:"varint,2,opt,name=takes_part,json=takesPart,proto3" json:"takes_part,omitempty"`
+	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`              // not, in words
+	From          int64                  `protobuf:"varint,4,opt,name=from,proto3" json:"from,omitempty"`           // Unix seconds; 0 if no date is declared
+	Until         int64                  `protobuf:"varint,5,opt,name=until,proto3" json:"until,omitempty"`         // 0 for no end
+	Withdrawn     int64                  `protobuf:"varint,6,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"` // 0 if it was not
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentOf) Reset() {
+	*x = ConsentOf{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentOf) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentOf) ProtoMessage() {}
+
+func (x *ConsentOf) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentOf.ProtoReflect.Descriptor instead.
+func (*ConsentOf) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ConsentOf) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ConsentOf) GetTakesPart() bool {
+	if x != nil {
+		return x.TakesPart
+	}
+	return false
+}
+
+func (x *ConsentOf) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *ConsentOf) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *ConsentOf) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *ConsentOf) GetWithdrawn() int64 {
+	if x != nil {
+		return x.Withdrawn
+	}
+	return 0
+}
+
+// TakenPart is a question that the person's data was among.
+type TakenPart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            int64                  `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`
+	Query         string                 `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"` // hex
+	Analyst       string                 `protobuf:"bytes,3,opt,name=analyst,proto3" json:"analyst,omitempty"`
+	Organisation  string                 `protobuf:"bytes,4,opt,name=organisation,proto3" json:"organisation,omitempty"`
+	Purpose       string                 `protobuf:"bytes,5,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	Measure       string                 `protobuf:"bytes,6,opt,name=measure,proto3" json:"measure,omitempty"`
+	Audience      string                 `protobuf:"bytes,7,opt,name=audience,proto3" json:"audience,omitempty"`
+	Released      bool                   `protobuf:"varint,8,opt,name=released,proto3" json:"released,omitempty"` // otherwise it gave no answer
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakenPart) Reset() {
+	*x = TakenPart{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakenPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakenPart) ProtoMessage() {}
+
+func (x *TakenPart) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakenPart.ProtoReflect.Descriptor instead.
+func (*TakenPart) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *TakenPart) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *TakenPart) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *TakenPart) GetAnalyst() string {
+	if x != nil {
+		return x.Analyst
+	}
+	return ""
+}
+
+func (x *TakenPart) GetOrganisation() string {
+	if x != nil {
+		return x.Organisation
+	}
+	return ""
+}
+
+func (x *TakenPart) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *TakenPart) GetMeasure() string {
+	if x != nil {
+		return x.Measure
+	}
+	return ""
+}
+
+func (x *TakenPart) GetAudience() string {
+	if x != nil {
+		return x.Audience
+	}
+	return ""
+}
+
+func (x *TakenPart) GetReleased() bool {
+	if x != nil {
+		return x.Released
+	}
+	return false
+}
+
 var File_proto_sotto_v1_sotto_proto protoreflect.FileDescriptor
 
 const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
@@ -2300,7 +3440,88 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\arelease\x18\x01 \x01(\v2\x17.sotto.v1.SealedReleaseR\arelease\")\n" +
 	"\rForgetRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\"\x10\n" +
-	"\x0eForgetResponse*\x9e\x01\n" +
+	"\x0eForgetResponse\"\x0f\n" +
+	"\rStatusRequest\"\xee\x01\n" +
+	"\x0eStatusResponse\x12\x14\n" +
+	"\x05party\x18\x01 \x01(\tR\x05party\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\fR\aversion\x12\x16\n" +
+	"\x06loaded\x18\x03 \x01(\x03R\x06loaded\x12\x1c\n" +
+	"\tcustomers\x18\x04 \x01(\x03R\tcustomers\x123\n" +
+	"\bpurposes\x18\x05 \x03(\v2\x17.sotto.v1.PurposeStatusR\bpurposes\x12\x1a\n" +
+	"\bsessions\x18\x06 \x01(\x03R\bsessions\x12%\n" +
+	"\x0erefresh_failed\x18\a \x01(\tR\rrefreshFailed\"G\n" +
+	"\rPurposeStatus\x12\x18\n" +
+	"\apurpose\x18\x01 \x01(\tR\apurpose\x12\x1c\n" +
+	"\tcustomers\x18\x02 \x01(\x03R\tcustomers\"\x10\n" +
+	"\x0eRefreshRequest\"]\n" +
+	"\x0fRefreshResponse\x120\n" +
+	"\x06status\x18\x01 \x01(\v2\x18.sotto.v1.StatusResponseR\x06status\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\bR\achanged\"'\n" +
+	"\fPurgeRequest\x12\x17\n" +
+	"\adry_run\x18\x01 \x01(\bR\x06dryRun\"9\n" +
+	"\rPurgeResponse\x12(\n" +
+	"\x06purged\x18\x01 \x03(\v2\x10.sotto.v1.PurgedR\x06purged\",\n" +
+	"\x06Purged\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\"w\n" +
+	"\x0fSubjectsRequest\x12/\n" +
+	"\x05start\x18\x01 \x01(\v2\x17.sotto.v1.SubjectsStartH\x00R\x05start\x12(\n" +
+	"\x03ids\x18\x02 \x01(\v2\x14.sotto.v1.SubjectIDsH\x00R\x03idsB\t\n" +
+	"\amessage\"\x84\x01\n" +
+	"\rSubjectsStart\x12)\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x15.sotto.v1.SubjectKindR\x04kind\x12\x18\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12\x1a\n" +
+	"\breceived\x18\x04 \x01(\x03R\breceived\"\x1e\n" +
+	"\n" +
+	"SubjectIDs\x12\x10\n" +
+	"\x03ids\x18\x01 \x03(\tR\x03ids\"\x93\x01\n" +
+	"\x10SubjectsResponse\x12\x1a\n" +
+	"\brecorded\x18\x01 \x01(\x03R\brecorded\x12\x1c\n" +
+	"\tcustomers\x18\x02 \x01(\x03R\tcustomers\x12\x1c\n" +
+	"\tmalformed\x18\x03 \x03(\x03R\tmalformed\x12'\n" +
+	"\x0fmalformed_count\x18\x04 \x01(\x03R\x0emalformedCount\"O\n" +
+	"\rAccessRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1a\n" +
+	"\breceived\x18\x03 \x01(\x03R\breceived\"\x9a\x03\n" +
+	"\x0eAccessResponse\x12\x1a\n" +
+	"\bcustomer\x18\x01 \x01(\bR\bcustomer\x12\x1a\n" +
+	"\bsegments\x18\x02 \x03(\tR\bsegments\x12H\n" +
+	"\n" +
+	"dimensions\x18\x03 \x03(\v2(.sotto.v1.AccessResponse.DimensionsEntryR\n" +
+	"dimensions\x12,\n" +
+	"\aamounts\x18\x04 \x03(\v2\x12.sotto.v1.AmountOfR\aamounts\x12/\n" +
+	"\bconsents\x18\x05 \x03(\v2\x13.sotto.v1.ConsentOfR\bconsents\x12\x1d\n" +
+	"\n" +
+	"keep_until\x18\x06 \x01(\x03R\tkeepUntil\x12\x16\n" +
+	"\x06erased\x18\a \x01(\x03R\x06erased\x121\n" +
+	"\tquestions\x18\b \x03(\v2\x13.sotto.v1.TakenPartR\tquestions\x1a=\n" +
+	"\x0fDimensionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"f\n" +
+	"\bAmountOf\x12\x18\n" +
+	"\ameasure\x18\x01 \x01(\tR\ameasure\x12\x14\n" +
+	"\x05known\x18\x02 \x01(\bR\x05known\x12\x16\n" +
+	"\x06amount\x18\x03 \x01(\x01R\x06amount\x12\x12\n" +
+	"\x04unit\x18\x04 \x01(\tR\x04unit\"\x9e\x01\n" +
+	"\tConsentOf\x12\x18\n" +
+	"\apurpose\x18\x01 \x01(\tR\apurpose\x12\x1d\n" +
+	"\n" +
+	"takes_part\x18\x02 \x01(\bR\ttakesPart\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\x03R\x04from\x12\x14\n" +
+	"\x05until\x18\x05 \x01(\x03R\x05until\x12\x1c\n" +
+	"\twithdrawn\x18\x06 \x01(\x03R\twithdrawn\"\xdb\x01\n" +
+	"\tTakenPart\x12\x0e\n" +
+	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x14\n" +
+	"\x05query\x18\x02 \x01(\tR\x05query\x12\x18\n" +
+	"\aanalyst\x18\x03 \x01(\tR\aanalyst\x12\"\n" +
+	"\forganisation\x18\x04 \x01(\tR\forganisation\x12\x18\n" +
+	"\apurpose\x18\x05 \x01(\tR\apurpose\x12\x18\n" +
+	"\ameasure\x18\x06 \x01(\tR\ameasure\x12\x1a\n" +
+	"\baudience\x18\a \x01(\tR\baudience\x12\x1a\n" +
+	"\breleased\x18\b \x01(\bR\breleased*\x9e\x01\n" +
 	"\x05Stage\x12\x15\n" +
 	"\x11STAGE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTAGE_QUEUED\x10\x01\x12\x11\n" +
@@ -2311,7 +3532,12 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\rSTAGE_RELEASE\x10\x05\x12\x0e\n" +
 	"\n" +
 	"STAGE_DONE\x10\x06\x12\x10\n" +
-	"\fSTAGE_FAILED\x10\a2\xf8\x02\n" +
+	"\fSTAGE_FAILED\x10\a*x\n" +
+	"\vSubjectKind\x12\x1c\n" +
+	"\x18SUBJECT_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15SUBJECT_KIND_WITHDRAW\x10\x01\x12\x16\n" +
+	"\x12SUBJECT_KIND_ERASE\x10\x02\x12\x18\n" +
+	"\x14SUBJECT_KIND_RESTORE\x10\x032\xf8\x02\n" +
 	"\vCoordinator\x12>\n" +
 	"\aCatalog\x12\x18.sotto.v1.CatalogRequest\x1a\x19.sotto.v1.CatalogResponse\x12;\n" +
 	"\x06Submit\x12\x17.sotto.v1.SubmitRequest\x1a\x18.sotto.v1.SubmitResponse\x125\n" +
@@ -2328,7 +3554,13 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\n" +
 	"Contribute\x12\x1b.sotto.v1.ContributeRequest\x1a\x1c.sotto.v1.ContributeResponse(\x010\x01\x12@\n" +
 	"\aRelease\x12\x18.sotto.v1.ReleaseRequest\x1a\x19.sotto.v1.ReleaseResponse(\x01\x12;\n" +
-	"\x06Forget\x12\x17.sotto.v1.ForgetRequest\x1a\x18.sotto.v1.ForgetResponseB3Z1github.com/sotto-dev/sotto/proto/sotto/v1;sottov1b\x06proto3"
+	"\x06Forget\x12\x17.sotto.v1.ForgetRequest\x1a\x18.sotto.v1.ForgetResponse2\xc0\x02\n" +
+	"\x05Owner\x12;\n" +
+	"\x06Status\x12\x17.sotto.v1.StatusRequest\x1a\x18.sotto.v1.StatusResponse\x12>\n" +
+	"\aRefresh\x12\x18.sotto.v1.RefreshRequest\x1a\x19.sotto.v1.RefreshResponse\x128\n" +
+	"\x05Purge\x12\x16.sotto.v1.PurgeRequest\x1a\x17.sotto.v1.PurgeResponse\x12C\n" +
+	"\bSubjects\x12\x19.sotto.v1.SubjectsRequest\x1a\x1a.sotto.v1.SubjectsResponse(\x01\x12;\n" +
+	"\x06Access\x12\x17.sotto.v1.AccessRequest\x1a\x18.sotto.v1.AccessResponseB3Z1github.com/sotto-dev/sotto/proto/sotto/v1;sottov1b\x06proto3"
 
 var (
 	file_proto_sotto_v1_sotto_proto_rawDescOnce sync.Once
@@ -2342,116 +3574,155 @@ func file_proto_sotto_v1_sotto_proto_rawDescGZIP() []byte {
 	return file_proto_sotto_v1_sotto_proto_rawDescData
 }
 
-var file_proto_sotto_v1_sotto_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_sotto_v1_sotto_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_proto_sotto_v1_sotto_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_proto_sotto_v1_sotto_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_proto_sotto_v1_sotto_proto_goTypes = []any{
 	(Stage)(0),                  // 0: sotto.v1.Stage
-	(*Signed)(nil),              // 1: sotto.v1.Signed
-	(*CatalogRequest)(nil),      // 2: sotto.v1.CatalogRequest
-	(*CatalogResponse)(nil),     // 3: sotto.v1.CatalogResponse
-	(*CatalogEntry)(nil),        // 4: sotto.v1.CatalogEntry
-	(*SubmitRequest)(nil),       // 5: sotto.v1.SubmitRequest
-	(*SubmitResponse)(nil),      // 6: sotto.v1.SubmitResponse
-	(*WatchRequest)(nil),        // 7: sotto.v1.WatchRequest
-	(*Progress)(nil),            // 8: sotto.v1.Progress
-	(*Failure)(nil),             // 9: sotto.v1.Failure
-	(*ResultRequest)(nil),       // 10: sotto.v1.ResultRequest
-	(*ResultResponse)(nil),      // 11: sotto.v1.ResultResponse
-	(*SealedRelease)(nil),       // 12: sotto.v1.SealedRelease
-	(*StageTime)(nil),           // 13: sotto.v1.StageTime
-	(*HopBytes)(nil),            // 14: sotto.v1.HopBytes
-	(*CancelRequest)(nil),       // 15: sotto.v1.CancelRequest
-	(*CancelResponse)(nil),      // 16: sotto.v1.CancelResponse
-	(*BudgetRequest)(nil),       // 17: sotto.v1.BudgetRequest
-	(*Price)(nil),               // 18: sotto.v1.Price
-	(*BudgetResponse)(nil),      // 19: sotto.v1.BudgetResponse
-	(*BudgetEntry)(nil),         // 20: sotto.v1.BudgetEntry
-	(*DescribeRequest)(nil),     // 21: sotto.v1.DescribeRequest
-	(*DescribeResponse)(nil),    // 22: sotto.v1.DescribeResponse
-	(*PartyBudgetRequest)(nil),  // 23: sotto.v1.PartyBudgetRequest
-	(*PartyBudgetResponse)(nil), // 24: sotto.v1.PartyBudgetResponse
-	(*PrepareRequest)(nil),      // 25: sotto.v1.PrepareRequest
-	(*PrepareResponse)(nil),     // 26: sotto.v1.PrepareResponse
-	(*OpenRequest)(nil),         // 27: sotto.v1.OpenRequest
-	(*OpenResponse)(nil),        // 28: sotto.v1.OpenResponse
-	(*Opening)(nil),             // 29: sotto.v1.Opening
-	(*AgreeRequest)(nil),        // 30: sotto.v1.AgreeRequest
-	(*AgreeResponse)(nil),       // 31: sotto.v1.AgreeResponse
-	(*ContributeRequest)(nil),   // 32: sotto.v1.ContributeRequest
-	(*ContributeStart)(nil),     // 33: sotto.v1.ContributeStart
-	(*ContributeResponse)(nil),  // 34: sotto.v1.ContributeResponse
-	(*ReleaseRequest)(nil),      // 35: sotto.v1.ReleaseRequest
-	(*ReleaseStart)(nil),        // 36: sotto.v1.ReleaseStart
-	(*ReleaseResponse)(nil),     // 37: sotto.v1.ReleaseResponse
-	(*ForgetRequest)(nil),       // 38: sotto.v1.ForgetRequest
-	(*ForgetResponse)(nil),      // 39: sotto.v1.ForgetResponse
+	(SubjectKind)(0),            // 1: sotto.v1.SubjectKind
+	(*Signed)(nil),              // 2: sotto.v1.Signed
+	(*CatalogRequest)(nil),      // 3: sotto.v1.CatalogRequest
+	(*CatalogResponse)(nil),     // 4: sotto.v1.CatalogResponse
+	(*CatalogEntry)(nil),        // 5: sotto.v1.CatalogEntry
+	(*SubmitRequest)(nil),       // 6: sotto.v1.SubmitRequest
+	(*SubmitResponse)(nil),      // 7: sotto.v1.SubmitResponse
+	(*WatchRequest)(nil),        // 8: sotto.v1.WatchRequest
+	(*Progress)(nil),            // 9: sotto.v1.Progress
+	(*Failure)(nil),             // 10: sotto.v1.Failure
+	(*ResultRequest)(nil),       // 11: sotto.v1.ResultRequest
+	(*ResultResponse)(nil),      // 12: sotto.v1.ResultResponse
+	(*SealedRelease)(nil),       // 13: sotto.v1.SealedRelease
+	(*StageTime)(nil),           // 14: sotto.v1.StageTime
+	(*HopBytes)(nil),            // 15: sotto.v1.HopBytes
+	(*CancelRequest)(nil),       // 16: sotto.v1.CancelRequest
+	(*CancelResponse)(nil),      // 17: sotto.v1.CancelResponse
+	(*BudgetRequest)(nil),       // 18: sotto.v1.BudgetRequest
+	(*Price)(nil),               // 19: sotto.v1.Price
+	(*BudgetResponse)(nil),      // 20: sotto.v1.BudgetResponse
+	(*BudgetEntry)(nil),         // 21: sotto.v1.BudgetEntry
+	(*DescribeRequest)(nil),     // 22: sotto.v1.DescribeRequest
+	(*DescribeResponse)(nil),    // 23: sotto.v1.DescribeResponse
+	(*PartyBudgetRequest)(nil),  // 24: sotto.v1.PartyBudgetRequest
+	(*PartyBudgetResponse)(nil), // 25: sotto.v1.PartyBudgetResponse
+	(*PrepareRequest)(nil),      // 26: sotto.v1.PrepareRequest
+	(*PrepareResponse)(nil),     // 27: sotto.v1.PrepareResponse
+	(*OpenRequest)(nil),         // 28: sotto.v1.OpenRequest
+	(*OpenResponse)(nil),        // 29: sotto.v1.OpenResponse
+	(*Opening)(nil),             // 30: sotto.v1.Opening
+	(*AgreeRequest)(nil),        // 31: sotto.v1.AgreeRequest
+	(*AgreeResponse)(nil),       // 32: sotto.v1.AgreeResponse
+	(*ContributeRequest)(nil),   // 33: sotto.v1.ContributeRequest
+	(*ContributeStart)(nil),     // 34: sotto.v1.ContributeStart
+	(*ContributeResponse)(nil),  // 35: sotto.v1.ContributeResponse
+	(*ReleaseRequest)(nil),      // 36: sotto.v1.ReleaseRequest
+	(*ReleaseStart)(nil),        // 37: sotto.v1.ReleaseStart
+	(*ReleaseResponse)(nil),     // 38: sotto.v1.ReleaseResponse
+	(*ForgetRequest)(nil),       // 39: sotto.v1.ForgetRequest
+	(*ForgetResponse)(nil),      // 40: sotto.v1.ForgetResponse
+	(*StatusRequest)(nil),       // 41: sotto.v1.StatusRequest
+	(*StatusResponse)(nil),      // 42: sotto.v1.StatusResponse
+	(*PurposeStatus)(nil),       // 43: sotto.v1.PurposeStatus
+	(*RefreshRequest)(nil),      // 44: sotto.v1.RefreshRequest
+	(*RefreshResponse)(nil),     // 45: sotto.v1.RefreshResponse
+	(*PurgeRequest)(nil),        // 46: sotto.v1.PurgeRequest
+	(*PurgeResponse)(nil),       // 47: sotto.v1.PurgeResponse
+	(*Purged)(nil),              // 48: sotto.v1.Purged
+	(*SubjectsRequest)(nil),     // 49: sotto.v1.SubjectsRequest
+	(*SubjectsStart)(nil),       // 50: sotto.v1.SubjectsStart
+	(*SubjectIDs)(nil),          // 51: sotto.v1.SubjectIDs
+	(*SubjectsResponse)(nil),    // 52: sotto.v1.SubjectsResponse
+	(*AccessRequest)(nil),       // 53: sotto.v1.AccessRequest
+	(*AccessResponse)(nil),      // 54: sotto.v1.AccessResponse
+	(*AmountOf)(nil),            // 55: sotto.v1.AmountOf
+	(*ConsentOf)(nil),           // 56: sotto.v1.ConsentOf
+	(*TakenPart)(nil),           // 57: sotto.v1.TakenPart
+	nil,                         // 58: sotto.v1.AccessResponse.DimensionsEntry
 }
 var file_proto_sotto_v1_sotto_proto_depIdxs = []int32{
-	4,  // 0: sotto.v1.CatalogResponse.entries:type_name -> sotto.v1.CatalogEntry
-	1,  // 1: sotto.v1.CatalogEntry.descriptor:type_name -> sotto.v1.Signed
-	1,  // 2: sotto.v1.SubmitRequest.query:type_name -> sotto.v1.Signed
+	5,  // 0: sotto.v1.CatalogResponse.entries:type_name -> sotto.v1.CatalogEntry
+	2,  // 1: sotto.v1.CatalogEntry.descriptor:type_name -> sotto.v1.Signed
+	2,  // 2: sotto.v1.SubmitRequest.query:type_name -> sotto.v1.Signed
 	0,  // 3: sotto.v1.SubmitResponse.stage:type_name -> sotto.v1.Stage
 	0,  // 4: sotto.v1.Progress.stage:type_name -> sotto.v1.Stage
-	9,  // 5: sotto.v1.Progress.failure:type_name -> sotto.v1.Failure
-	12, // 6: sotto.v1.ResultResponse.releases:type_name -> sotto.v1.SealedRelease
-	1,  // 7: sotto.v1.ResultResponse.hand_overs:type_name -> sotto.v1.Signed
-	13, // 8: sotto.v1.ResultResponse.stages:type_name -> sotto.v1.StageTime
-	14, // 9: sotto.v1.ResultResponse.hops:type_name -> sotto.v1.HopBytes
-	1,  // 10: sotto.v1.SealedRelease.release:type_name -> sotto.v1.Signed
+	10, // 5: sotto.v1.Progress.failure:type_name -> sotto.v1.Failure
+	13, // 6: sotto.v1.ResultResponse.releases:type_name -> sotto.v1.SealedRelease
+	2,  // 7: sotto.v1.ResultResponse.hand_overs:type_name -> sotto.v1.Signed
+	14, // 8: sotto.v1.ResultResponse.stages:type_name -> sotto.v1.StageTime
+	15, // 9: sotto.v1.ResultResponse.hops:type_name -> sotto.v1.HopBytes
+	2,  // 10: sotto.v1.SealedRelease.release:type_name -> sotto.v1.Signed
 	0,  // 11: sotto.v1.StageTime.stage:type_name -> sotto.v1.Stage
-	18, // 12: sotto.v1.BudgetRequest.price:type_name -> sotto.v1.Price
-	20, // 13: sotto.v1.BudgetResponse.entries:type_name -> sotto.v1.BudgetEntry
-	1,  // 14: sotto.v1.BudgetEntry.budget:type_name -> sotto.v1.Signed
-	1,  // 15: sotto.v1.DescribeResponse.descriptor:type_name -> sotto.v1.Signed
-	18, // 16: sotto.v1.PartyBudgetRequest.price:type_name -> sotto.v1.Price
-	1,  // 17: sotto.v1.PartyBudgetResponse.budget:type_name -> sotto.v1.Signed
-	1,  // 18: sotto.v1.PrepareRequest.query:type_name -> sotto.v1.Signed
-	1,  // 19: sotto.v1.PrepareRequest.last_release:type_name -> sotto.v1.Signed
-	1,  // 20: sotto.v1.PrepareResponse.commitment:type_name -> sotto.v1.Signed
-	1,  // 21: sotto.v1.OpenRequest.commitments:type_name -> sotto.v1.Signed
-	29, // 22: sotto.v1.OpenResponse.opening:type_name -> sotto.v1.Opening
-	29, // 23: sotto.v1.AgreeRequest.openings:type_name -> sotto.v1.Opening
-	1,  // 24: sotto.v1.AgreeResponse.approval:type_name -> sotto.v1.Signed
-	33, // 25: sotto.v1.ContributeRequest.start:type_name -> sotto.v1.ContributeStart
-	1,  // 26: sotto.v1.ContributeRequest.hand_over:type_name -> sotto.v1.Signed
-	1,  // 27: sotto.v1.ContributeStart.approvals:type_name -> sotto.v1.Signed
-	1,  // 28: sotto.v1.ContributeResponse.hand_over:type_name -> sotto.v1.Signed
-	36, // 29: sotto.v1.ReleaseRequest.start:type_name -> sotto.v1.ReleaseStart
-	1,  // 30: sotto.v1.ReleaseStart.hand_overs:type_name -> sotto.v1.Signed
-	12, // 31: sotto.v1.ReleaseResponse.release:type_name -> sotto.v1.SealedRelease
-	2,  // 32: sotto.v1.Coordinator.Catalog:input_type -> sotto.v1.CatalogRequest
-	5,  // 33: sotto.v1.Coordinator.Submit:input_type -> sotto.v1.SubmitRequest
-	7,  // 34: sotto.v1.Coordinator.Watch:input_type -> sotto.v1.WatchRequest
-	10, // 35: sotto.v1.Coordinator.Result:input_type -> sotto.v1.ResultRequest
-	15, // 36: sotto.v1.Coordinator.Cancel:input_type -> sotto.v1.CancelRequest
-	17, // 37: sotto.v1.Coordinator.Budget:input_type -> sotto.v1.BudgetRequest
-	21, // 38: sotto.v1.Party.Describe:input_type -> sotto.v1.DescribeRequest
-	23, // 39: sotto.v1.Party.Budget:input_type -> sotto.v1.PartyBudgetRequest
-	25, // 40: sotto.v1.Party.Prepare:input_type -> sotto.v1.PrepareRequest
-	27, // 41: sotto.v1.Party.Open:input_type -> sotto.v1.OpenRequest
-	30, // 42: sotto.v1.Party.Agree:input_type -> sotto.v1.AgreeRequest
-	32, // 43: sotto.v1.Party.Contribute:input_type -> sotto.v1.ContributeRequest
-	35, // 44: sotto.v1.Party.Release:input_type -> sotto.v1.ReleaseRequest
-	38, // 45: sotto.v1.Party.Forget:input_type -> sotto.v1.ForgetRequest
-	3,  // 46: sotto.v1.Coordinator.Catalog:output_type -> sotto.v1.CatalogResponse
-	6,  // 47: sotto.v1.Coordinator.Submit:output_type -> sotto.v1.SubmitResponse
-	8,  // 48: sotto.v1.Coordinator.Watch:output_type -> sotto.v1.Progress
-	11, // 49: sotto.v1.Coordinator.Result:output_type -> sotto.v1.ResultResponse
-	16, // 50: sotto.v1.Coordinator.Cancel:output_type -> sotto.v1.CancelResponse
-	19, // 51: sotto.v1.Coordinator.Budget:output_type -> sotto.v1.BudgetResponse
-	22, // 52: sotto.v1.Party.Describe:output_type -> sotto.v1.DescribeResponse
-	24, // 53: sotto.v1.Party.Budget:output_type -> sotto.v1.PartyBudgetResponse
-	26, // 54: sotto.v1.Party.Prepare:output_type -> sotto.v1.PrepareResponse
-	28, // 55: sotto.v1.Party.Open:output_type -> sotto.v1.OpenResponse
-	31, // 56: sotto.v1.Party.Agree:output_type -> sotto.v1.AgreeResponse
-	34, // 57: sotto.v1.Party.Contribute:output_type -> sotto.v1.ContributeResponse
-	37, // 58: sotto.v1.Party.Release:output_type -> sotto.v1.ReleaseResponse
-	39, // 59: sotto.v1.Party.Forget:output_type -> sotto.v1.ForgetResponse
-	46, // [46:60] is the sub-list for method output_type
-	32, // [32:46] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	19, // 12: sotto.v1.BudgetRequest.price:type_name -> sotto.v1.Price
+	21, // 13: sotto.v1.BudgetResponse.entries:type_name -> sotto.v1.BudgetEntry
+	2,  // 14: sotto.v1.BudgetEntry.budget:type_name -> sotto.v1.Signed
+	2,  // 15: sotto.v1.DescribeResponse.descriptor:type_name -> sotto.v1.Signed
+	19, // 16: sotto.v1.PartyBudgetRequest.price:type_name -> sotto.v1.Price
+	2,  // 17: sotto.v1.PartyBudgetResponse.budget:type_name -> sotto.v1.Signed
+	2,  // 18: sotto.v1.PrepareRequest.query:type_name -> sotto.v1.Signed
+	2,  // 19: sotto.v1.PrepareRequest.last_release:type_name -> sotto.v1.Signed
+	2,  // 20: sotto.v1.PrepareResponse.commitment:type_name -> sotto.v1.Signed
+	2,  // 21: sotto.v1.OpenRequest.commitments:type_name -> sotto.v1.Signed
+	30, // 22: sotto.v1.OpenResponse.opening:type_name -> sotto.v1.Opening
+	30, // 23: sotto.v1.AgreeRequest.openings:type_name -> sotto.v1.Opening
+	2,  // 24: sotto.v1.AgreeResponse.approval:type_name -> sotto.v1.Signed
+	34, // 25: sotto.v1.ContributeRequest.start:type_name -> sotto.v1.ContributeStart
+	2,  // 26: sotto.v1.ContributeRequest.hand_over:type_name -> sotto.v1.Signed
+	2,  // 27: sotto.v1.ContributeStart.approvals:type_name -> sotto.v1.Signed
+	2,  // 28: sotto.v1.ContributeResponse.hand_over:type_name -> sotto.v1.Signed
+	37, // 29: sotto.v1.ReleaseRequest.start:type_name -> sotto.v1.ReleaseStart
+	2,  // 30: sotto.v1.ReleaseStart.hand_overs:type_name -> sotto.v1.Signed
+	13, // 31: sotto.v1.ReleaseResponse.release:type_name -> sotto.v1.SealedRelease
+	43, // 32: sotto.v1.StatusResponse.purposes:type_name -> sotto.v1.PurposeStatus
+	42, // 33: sotto.v1.RefreshResponse.status:type_name -> sotto.v1.StatusResponse
+	48, // 34: sotto.v1.PurgeResponse.purged:type_name -> sotto.v1.Purged
+	50, // 35: sotto.v1.SubjectsRequest.start:type_name -> sotto.v1.SubjectsStart
+	51, // 36: sotto.v1.SubjectsRequest.ids:type_name -> sotto.v1.SubjectIDs
+	1,  // 37: sotto.v1.SubjectsStart.kind:type_name -> sotto.v1.SubjectKind
+	58, // 38: sotto.v1.AccessResponse.dimensions:type_name -> sotto.v1.AccessResponse.DimensionsEntry
+	55, // 39: sotto.v1.AccessResponse.amounts:type_name -> sotto.v1.AmountOf
+	56, // 40: sotto.v1.AccessResponse.consents:type_name -> sotto.v1.ConsentOf
+	57, // 41: sotto.v1.AccessResponse.questions:type_name -> sotto.v1.TakenPart
+	3,  // 42: sotto.v1.Coordinator.Catalog:input_type -> sotto.v1.CatalogRequest
+	6,  // 43: sotto.v1.Coordinator.Submit:input_type -> sotto.v1.SubmitRequest
+	8,  // 44: sotto.v1.Coordinator.Watch:input_type -> sotto.v1.WatchRequest
+	11, // 45: sotto.v1.Coordinator.Result:input_type -> sotto.v1.ResultRequest
+	16, // 46: sotto.v1.Coordinator.Cancel:input_type -> sotto.v1.CancelRequest
+	18, // 47: sotto.v1.Coordinator.Budget:input_type -> sotto.v1.BudgetRequest
+	22, // 48: sotto.v1.Party.Describe:input_type -> sotto.v1.DescribeRequest
+	24, // 49: sotto.v1.Party.Budget:input_type -> sotto.v1.PartyBudgetRequest
+	26, // 50: sotto.v1.Party.Prepare:input_type -> sotto.v1.PrepareRequest
+	28, // 51: sotto.v1.Party.Open:input_type -> sotto.v1.OpenRequest
+	31, // 52: sotto.v1.Party.Agree:input_type -> sotto.v1.AgreeRequest
+	33, // 53: sotto.v1.Party.Contribute:input_type -> sotto.v1.ContributeRequest
+	36, // 54: sotto.v1.Party.Release:input_type -> sotto.v1.ReleaseRequest
+	39, // 55: sotto.v1.Party.Forget:input_type -> sotto.v1.ForgetRequest
+	41, // 56: sotto.v1.Owner.Status:input_type -> sotto.v1.StatusRequest
+	44, // 57: sotto.v1.Owner.Refresh:input_type -> sotto.v1.RefreshRequest
+	46, // 58: sotto.v1.Owner.Purge:input_type -> sotto.v1.PurgeRequest
+	49, // 59: sotto.v1.Owner.Subjects:input_type -> sotto.v1.SubjectsRequest
+	53, // 60: sotto.v1.Owner.Access:input_type -> sotto.v1.AccessRequest
+	4,  // 61: sotto.v1.Coordinator.Catalog:output_type -> sotto.v1.CatalogResponse
+	7,  // 62: sotto.v1.Coordinator.Submit:output_type -> sotto.v1.SubmitResponse
+	9,  // 63: sotto.v1.Coordinator.Watch:output_type -> sotto.v1.Progress
+	12, // 64: sotto.v1.Coordinator.Result:output_type -> sotto.v1.ResultResponse
+	17, // 65: sotto.v1.Coordinator.Cancel:output_type -> sotto.v1.CancelResponse
+	20, // 66: sotto.v1.Coordinator.Budget:output_type -> sotto.v1.BudgetResponse
+	23, // 67: sotto.v1.Party.Describe:output_type -> sotto.v1.DescribeResponse
+	25, // 68: sotto.v1.Party.Budget:output_type -> sotto.v1.PartyBudgetResponse
+	27, // 69: sotto.v1.Party.Prepare:output_type -> sotto.v1.PrepareResponse
+	29, // 70: sotto.v1.Party.Open:output_type -> sotto.v1.OpenResponse
+	32, // 71: sotto.v1.Party.Agree:output_type -> sotto.v1.AgreeResponse
+	35, // 72: sotto.v1.Party.Contribute:output_type -> sotto.v1.ContributeResponse
+	38, // 73: sotto.v1.Party.Release:output_type -> sotto.v1.ReleaseResponse
+	40, // 74: sotto.v1.Party.Forget:output_type -> sotto.v1.ForgetResponse
+	42, // 75: sotto.v1.Owner.Status:output_type -> sotto.v1.StatusResponse
+	45, // 76: sotto.v1.Owner.Refresh:output_type -> sotto.v1.RefreshResponse
+	47, // 77: sotto.v1.Owner.Purge:output_type -> sotto.v1.PurgeResponse
+	52, // 78: sotto.v1.Owner.Subjects:output_type -> sotto.v1.SubjectsResponse
+	54, // 79: sotto.v1.Owner.Access:output_type -> sotto.v1.AccessResponse
+	61, // [61:80] is the sub-list for method output_type
+	42, // [42:61] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_proto_sotto_v1_sotto_proto_init() }
@@ -2472,15 +3743,19 @@ func file_proto_sotto_v1_sotto_proto_init() {
 		(*ReleaseRequest_Start)(nil),
 		(*ReleaseRequest_C1)(nil),
 	}
+	file_proto_sotto_v1_sotto_proto_msgTypes[47].OneofWrappers = []any{
+		(*SubjectsRequest_Start)(nil),
+		(*SubjectsRequest_Ids)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_sotto_v1_sotto_proto_rawDesc), len(file_proto_sotto_v1_sotto_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   39,
+			NumEnums:      2,
+			NumMessages:   57,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   3,
 		},
 		GoTypes:           file_proto_sotto_v1_sotto_proto_goTypes,
 		DependencyIndexes: file_proto_sotto_v1_sotto_proto_depIdxs,

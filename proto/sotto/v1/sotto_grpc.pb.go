@@ -715,3 +715,269 @@ var Party_ServiceDesc = grpc.ServiceDesc{
 	},
 	Metadata: "proto/sotto/v1/sotto.proto",
 }
+
+const (
+	Owner_Status_FullMethodName   = "/sotto.v1.Owner/Status"
+	Owner_Refresh_FullMethodName  = "/sotto.v1.Owner/Refresh"
+	Owner_Purge_FullMethodName    = "/sotto.v1.Owner/Purge"
+	Owner_Subjects_FullMethodName = "/sotto.v1.Owner/Subjects"
+	Owner_Access_FullMethodName   = "/sotto.v1.Owner/Access"
+)
+
+// OwnerClient is the client API for Owner service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Owner is what the owner of a party's customers uses, over a socket on the party's own machine. Callers are checked against
+// the node's own key and the administrators that the party's file names.
+type OwnerClient interface {
+	// Status returns what the node computes on.
+	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error)
+	// Refresh loads the customers anew. Questions go on with the old ones until the new ones are there.
+	Refresh(ctx context.Context, in *RefreshRequest, opts ...grpc.CallOption) (*RefreshResponse, error)
+	// Purge destroys what the node has stored for longer than the declared retention.
+	Purge(ctx context.Context, in *PurgeRequest, opts ...grpc.CallOption) (*PurgeResponse, error)
+	// Subjects records what customers have said about their data. When it returns, that is durable, and holds from the next
+	// question on.
+	Subjects(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[SubjectsRequest, SubjectsResponse], error)
+	// Access returns what the node holds on a person.
+	Access(ctx context.Context, in *AccessRequest, opts ...grpc.CallOption) (*AccessResponse, error)
+}
+
+type ownerClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewOwnerClient(cc grpc.ClientConnInterface) OwnerClient {
+	return &ownerClient{cc}
+}
+
+func (c *ownerClient) Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StatusResponse)
+	err := c.cc.Invoke(ctx, Owner_Status_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ownerClient) Refresh(ctx context.Context, in *RefreshRequest, opts ...grpc.CallOption) (*RefreshResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RefreshResponse)
+	err := c.cc.Invoke(ctx, Owner_Refresh_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ownerClient) Purge(ctx context.Context, in *PurgeRequest, opts ...grpc.CallOption) (*PurgeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PurgeResponse)
+	err := c.cc.Invoke(ctx, Owner_Purge_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *ownerClient) Subjects(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[SubjectsRequest, SubjectsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Owner_ServiceDesc.Streams[0], Owner_Subjects_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SubjectsRequest, SubjectsResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Owner_SubjectsClient = grpc.ClientStreamingClient[SubjectsRequest, SubjectsResponse]
+
+func (c *ownerClient) Access(ctx context.Context, in *AccessRequest, opts ...grpc.CallOption) (*AccessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AccessResponse)
+	err := c.cc.Invoke(ctx, Owner_Access_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// OwnerServer is the server API for Owner service.
+// All implementations must embed UnimplementedOwnerServer
+// for forward compatibility.
+//
+// Owner is what the owner of a party's customers uses, over a socket on the party's own machine. Callers are checked against
+// the node's own key and the administrators that the party's file names.
+type OwnerServer interface {
+	// Status returns what the node computes on.
+	Status(context.Context, *StatusRequest) (*StatusResponse, error)
+	// Refresh loads the customers anew. Questions go on with the old ones until the new ones are there.
+	Refresh(context.Context, *RefreshRequest) (*RefreshResponse, error)
+	// Purge destroys what the node has stored for longer than the declared retention.
+	Purge(context.Context, *PurgeRequest) (*PurgeResponse, error)
+	// Subjects records what customers have said about their data. When it returns, that is durable, and holds from the next
+	// question on.
+	Subjects(grpc.ClientStreamingServer[SubjectsRequest, SubjectsResponse]) error
+	// Access returns what the node holds on a person.
+	Access(context.Context, *AccessRequest) (*AccessResponse, error)
+	mustEmbedUnimplementedOwnerServer()
+}
+
+// UnimplementedOwnerServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedOwnerServer struct{}
+
+func (UnimplementedOwnerServer) Status(context.Context, *StatusRequest) (*StatusResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
+}
+func (UnimplementedOwnerServer) Refresh(context.Context, *RefreshRequest) (*RefreshResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Refresh not implemented")
+}
+func (UnimplementedOwnerServer) Purge(context.Context, *PurgeRequest) (*PurgeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Purge not implemented")
+}
+func (UnimplementedOwnerServer) Subjects(grpc.ClientStreamingServer[SubjectsRequest, SubjectsResponse]) error {
+	return status.Error(codes.Unimplemented, "method Subjects not implemented")
+}
+func (UnimplementedOwnerServer) Access(context.Context, *AccessRequest) (*AccessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Access not implemented")
+}
+func (UnimplementedOwnerServer) mustEmbedUnimplementedOwnerServer() {}
+func (UnimplementedOwnerServer) testEmbeddedByValue()               {}
+
+// UnsafeOwnerServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to OwnerServer will
+// result in compilation errors.
+type UnsafeOwnerServer interface {
+	mustEmbedUnimplementedOwnerServer()
+}
+
+func RegisterOwnerServer(s grpc.ServiceRegistrar, srv OwnerServer) {
+	// If the following call panics, it indicates UnimplementedOwnerServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Owner_ServiceDesc, srv)
+}
+
+func _Owner_Status_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OwnerServer).Status(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Owner_Status_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OwnerServer).Status(ctx, req.(*StatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Owner_Refresh_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RefreshRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OwnerServer).Refresh(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Owner_Refresh_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OwnerServer).Refresh(ctx, req.(*RefreshRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Owner_Purge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PurgeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OwnerServer).Purge(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Owner_Purge_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OwnerServer).Purge(ctx, req.(*PurgeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Owner_Subjects_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(OwnerServer).Subjects(&grpc.GenericServerStream[SubjectsRequest, SubjectsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Owner_SubjectsServer = grpc.ClientStreamingServer[SubjectsRequest, SubjectsResponse]
+
+func _Owner_Access_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AccessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OwnerServer).Access(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Owner_Access_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OwnerServer).Access(ctx, req.(*AccessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// Owner_ServiceDesc is the grpc.ServiceDesc for Owner service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Owner_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "sotto.v1.Owner",
+	HandlerType: (*OwnerServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Status",
+			Handler:    _Owner_Status_Handler,
+		},
+		{
+			MethodName: "Refresh",
+			Handler:    _Owner_Refresh_Handler,
+		},
+		{
+			MethodName: "Purge",
+			Handler:    _Owner_Purge_Handler,
+		},
+		{
+			MethodName: "Access",
+			Handler:    _Owner_Access_Handler,
+		},
+	},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Subjects",
+			Handler:       _Owner_Subjects_Handler,
+			ClientStreams: true,
+		},
+	},
+	Metadata: "proto/sotto/v1/sotto.proto",
+}

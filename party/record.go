@@ -1,0 +1,106 @@
+package party
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/sotto-dev/sotto/internal/agreement"
+	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/query"
+	"github.com/sotto-dev/sotto/party/audit"
+	"github.com/sotto-dev/sotto/party/members"
+)
+
+// nodeActor is who acts, in records, when the node does so by itself.
+const nodeActor = "node"
+
+// describe notes what a question says whose analyst has signed it.
+func (n *Node) describe(q *query.Query, v *view, asked *audit.Entry) {
+	id := q.ID()
+	analyst, _ := n.agreement.Analyst(q.Analyst)
+	asked.Actor, asked.Organisation, asked.Query = q.Analyst, analyst.Budget(), hex.EncodeToString(id[:])
+	asked.Purpose, asked.Audience, asked.Measure, asked.MicroEpsilon = q.Purpose, q.Audience, q.Measure, q.MicroEpsilon
+	if q.Amount.Name != "" {
+		asked.Measure += " of " + q.Amount.FullName()
+	}
+	view := v.id(q.Purpose)
+	asked.View = hex.EncodeToString(view[:])
+}
+
+// refused records that a question has no answer here, and returns why.
+func (n *Node) refused(asked audit.Entry, why error) error {
+	reason := fault.From(why)
+	asked.Verdict, asked.Reason = audit.Refused, reason.Message
+	if reason.Kind == fault.Internal || reason.Kind == fault.Unavailable || reason.Kind == fault.Cancelled {
+		asked.Verdict = audit.Failed
+	}
+	if asked.Actor == "" { // nobody signed it
+		asked.Actor = agreement.CoordinatorName
+	}
+	if err := n.state.Audit.Record(asked); err != nil {
+		return reason.Wrap(errors.Join(why, err))
+	}
+	return why
+}
+
+// accepted records that a question goes on, and whose data it is over, before anything of it leaves; it returns those who take
+// part.
+func (n *Node) accepted(id [16]byte, v *view, asked audit.Entry) (taking []uint64, err error) {
+	taking, ok := v.purpose(asked.Purpose)
+	if !ok {
+		return nil, fmt.Errorf("there is no purpose %q", asked.Purpose)
+	}
+	if err := n.state.Members.KeepView(members.View{
+		ID: v.id(asked.Purpose), Snapshot: v.snapshot.Version, Purpose: asked.Purpose, At: n.now(), Taking: taking,
+	}); err != nil {
+		return nil, err
+	}
+	n.trace("prepare: view kept")
+	asked.Verdict = audit.Accepted
+	return taking, n.state.Audit.Record(asked)
+}
+
+// start records that the node is on the air, and whether its config or the agreement is another one than before.
+func (n *Node) start() error {
+	declared, err := json.Marshal(n.config) // with its maps in order
+	if err != nil {
+		return err
+	}
+	config, agreed := sha256.Sum256(declared), n.agreement.Hash()
+	entry := audit.Entry{
+		Actor: nodeActor, Action: audit.Start, Verdict: audit.Done,
+		Config: hex.EncodeToString(config[:]), Agreement: hex.EncodeToString(agreed[:]),
+	}
+	var before audit.Entry
+	var heard *audit.Entry
+	if err := n.state.Audit.Entries(func(e audit.Entry) error {
+		if e.Config != "" {
+			before = e
+		}
+		if e.List != "" {
+			heard = &e
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := n.complete(heard); err != nil {
+		return err
+	}
+	if before.Config != entry.Config || before.Agreement != entry.Agreement {
+		changed := entry
+		changed.Actor, changed.Action = "owner", audit.Configure
+		if err := n.state.Audit.Record(changed); err != nil {
+			return err
+		}
+	}
+	return n.state.Audit.Record(entry)
+}
+
+// stopped records that the node goes off the air in good order.
+func (n *Node) stopped() error {
+	return n.state.Audit.Record(audit.Entry{Actor: nodeActor, Action: audit.Stop, Verdict: audit.Done})
+}

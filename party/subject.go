@@ -1,0 +1,205 @@
+package party
+
+import (
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/ids"
+	"github.com/sotto-dev/sotto/party/audit"
+	"github.com/sotto-dev/sotto/party/customers"
+	"github.com/sotto-dev/sotto/party/subjects"
+)
+
+// Heard is what became of a subject request.
+type Heard struct {
+	Recorded  int   // ids
+	Customers int   // of them who are customers now
+	Malformed []int // positions of ids that are not of the type, and were left out
+}
+
+// actions are the names of subject requests in the audit log.
+var actions = map[subjects.Kind]audit.Action{
+	subjects.Withdraw: audit.Withdraw, subjects.Erase: audit.Erase, subjects.Restore: audit.Restore,
+}
+
+// Hear takes in what customers have said: actor records it for them, who said it when it was received. Once it returns it is
+// durable, and holds from the next question on. written are ids as people write them, of type t, or of all types that they can be
+// if it is "". An id that is of no such type is left out; it keeps nobody else's from being heard.
+func (n *Node) Hear(actor string, kind subjects.Kind, purpose string, t ids.Type, written []string, received time.Time) (Heard, error) {
+	normalizers, err := n.normalizers(t)
+	if err != nil {
+		return Heard{}, err
+	}
+	if purpose != "" && !n.agreement.HasPurpose(purpose) {
+		return Heard{}, fault.New(fault.Purpose, "%q is not a purpose of the agreement", purpose).
+			WithHint("it has: " + strings.Join(n.agreement.Purposes, ", "))
+	}
+	now := n.now()
+	if received.After(now) {
+		return Heard{}, fault.New(fault.Invalid, "received at %s, which is in the future", received.UTC().Format(time.RFC3339))
+	}
+	var heard Heard
+	request := subjects.Request{Kind: kind, Purpose: purpose, At: now}
+	for i, text := range written {
+		found := identify(normalizers, text)
+		if len(found) == 0 {
+			heard.Malformed = append(heard.Malformed, i)
+			continue
+		}
+		heard.Recorded++
+		request.IDs = append(request.IDs, found...)
+	}
+	if heard.Recorded == 0 {
+		return heard, nil
+	}
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	n.trace("subject: begun")
+	if err := n.state.Subjects.Record(request); err != nil {
+		return Heard{}, err
+	}
+	n.trace("subject: recorded")
+	if heard.Customers, err = n.obey(kind, request.IDs); err != nil {
+		return Heard{}, err
+	}
+	n.trace("subject: obeyed")
+	return heard, n.state.Audit.Record(audit.Entry{
+		Actor: actor, Action: actions[kind], Verdict: audit.Done, Purpose: purpose, Subjects: int64(heard.Recorded), Received: received,
+		List: n.listHash(),
+	})
+}
+
+// listHash identifies all that customers have said.
+func (n *Node) listHash() string {
+	head := n.state.Subjects.Head()
+	return hex.EncodeToString(head.Hash[:])
+}
+
+// complete does what is left of a request that a crash cut off after it was recorded: last is the latest entry of the audit log
+// on such a request, if there is one.
+func (n *Node) complete(last *audit.Entry) error {
+	switch list := n.listHash(); {
+	case last != nil && last.List == list, last == nil && n.state.Subjects.Empty():
+		return nil
+	default:
+		if err := n.state.Members.ForgetHashes(n.state.Subjects.Erased()); err != nil {
+			return err
+		}
+		return n.state.Audit.Record(audit.Entry{
+			Actor: nodeActor, Action: audit.Complete, Verdict: audit.Done, List: list,
+			Detail: "a request that a crash had cut off was recorded before it, and holds",
+		})
+	}
+}
+
+// normalizers returns the rules for ids of a type that the party matches by, or of all of them.
+func (n *Node) normalizers(t ids.Type) ([]ids.Normalizer, error) {
+	matched, err := n.config.Matched(n.agreement)
+	if err != nil {
+		return nil, err
+	}
+	var found []ids.Normalizer
+	var types []string
+	for _, m := range matched {
+		types = append(types, string(m.Identity.Type))
+		if t == "" || t == m.Identity.Type {
+			found = append(found, m.Normalizer)
+		}
+	}
+	if found == nil {
+		return nil, fault.New(fault.Invalid, "customers here have no id of type %.20q", t).WithHint("they have: " + strings.Join(types, ", "))
+	}
+	return found, nil
+}
+
+func identify(normalizers []ids.Normalizer, written string) []ids.ID {
+	var found []ids.ID
+	for _, normalizer := range normalizers {
+		if id, ok := normalizer.ID(written); ok {
+			found = append(found, id)
+		}
+	}
+	return found
+}
+
+// obey makes what was recorded of some ids hold, and returns how many customers they are. The caller holds n.changing.
+func (n *Node) obey(kind subjects.Kind, of []ids.ID) (int, error) {
+	n.viewing.Lock()
+	snapshot, before := n.current.snapshot, n.told
+	n.viewing.Unlock()
+	concerned := find(snapshot, of)
+	if kind == subjects.Erase {
+		if err := n.state.Members.Forget(n.allIDs(snapshot, concerned, of)); err != nil {
+			return 0, err
+		}
+		n.trace("subject: forgotten")
+		snapshot = snapshot.Without(n.config, func(customer int) bool { _, gone := slices.BinarySearch(concerned, customer); return gone })
+		if err := n.state.Members.KeepSnapshot(snapshot.Version, snapshot.IDs, n.now()); err != nil {
+			return 0, err
+		}
+		told := n.tell(snapshot)
+		n.viewing.Lock()
+		defer n.viewing.Unlock()
+		n.look(snapshot, told)
+		return len(concerned), nil
+	}
+	told := make(said, len(before)+len(concerned))
+	for customer, states := range before {
+		told[customer] = states
+	}
+	for _, customer := range concerned {
+		delete(told, customer)
+		for _, id := range idsOf(snapshot, customer) {
+			if state, ok := n.state.Subjects.State(id); ok {
+				told[customer] = append(told[customer], state)
+			}
+		}
+	}
+	n.viewing.Lock()
+	defer n.viewing.Unlock()
+	n.look(snapshot, told)
+	return len(concerned), nil
+}
+
+// find returns the customers who have one of some ids, in order.
+func find(s *customers.Snapshot, of []ids.ID) []int {
+	wanted := make(map[ids.ID]bool, len(of))
+	for _, id := range of {
+		wanted[id] = true
+	}
+	var found []int
+	for customer := range s.IDs {
+		if wanted[s.IDs[customer]] {
+			found = append(found, customer)
+		}
+	}
+	for i := range s.Aliases {
+		if wanted[s.Aliases[i].ID] {
+			found = append(found, int(s.Aliases[i].Customer))
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// idsOf returns all ids of a customer, first the one that counts.
+func idsOf(s *customers.Snapshot, customer int) []ids.ID {
+	all := []ids.ID{s.IDs[customer]}
+	at, _ := slices.BinarySearchFunc(s.Aliases, uint32(customer), func(a customers.Alias, c uint32) int { return int(int64(a.Customer) - int64(c)) })
+	for ; at < len(s.Aliases) && s.Aliases[at].Customer == uint32(customer); at++ {
+		all = append(all, s.Aliases[at].ID)
+	}
+	return all
+}
+
+// allIDs returns some ids and all others of the customers who have them.
+func (n *Node) allIDs(s *customers.Snapshot, concerned []int, of []ids.ID) []ids.ID {
+	all := slices.Clone(of)
+	for _, customer := range concerned {
+		all = append(all, idsOf(s, customer)...)
+	}
+	return all
+}
