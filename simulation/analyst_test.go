@@ -139,7 +139,7 @@ func TestQuestionSwapped(t *testing.T) {
 		"measure": func(q *query.Query) { q.Measure, q.Audience = "total", "[bank.gold, cinema.member]" },
 		"amount":  func(q *query.Query) { q.Measure, q.Amount = "sum", amountOf("bank.spend") },
 		"version": func(q *query.Query) { q.Participants[1].Snapshot[0]++ },
-		"purpose": func(q *query.Query) { q.Purpose = "another" },
+		"purpose": func(q *query.Query) { q.Purpose = "measurement" },
 		"expiry":  func(q *query.Query) { q.Expires++ },
 		"nonce":   func(q *query.Query) { q.Nonce = protocol.NewSession() },
 		"analyst": func(q *query.Query) { q.Analyst = "analyst_1" },

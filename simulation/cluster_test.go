@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime/pprof"
 	"slices"
@@ -32,12 +33,12 @@ type setup struct {
 	seed     uint64                   // of the population
 	unknown  []string                 // parties that nobody is a customer of
 	limits   map[string]config.Limits // of single parties
-	purposes map[string][]string      // of single parties
+	purposes map[string][]string      // that single parties answer for; the others for all agreed ones
 	asking   []string                 // organisations of the analysts, as far as they are not the analysts' names
 	outside  string                   // a party that is no part of this process
 }
 
-// cluster is a collaboration in this process: every node with an identity, a ledger or store, and an address of its own.
+// cluster is a collaboration in this process: every node with an identity, a state or store, and an address of its own.
 type cluster struct {
 	testing.TB
 	setup
@@ -102,10 +103,13 @@ func (c *cluster) startNodes() {
 	c.must(err)
 	a := &agreement.Agreement{
 		Collaboration: "simulation", Noise: c.noise, Layouts: []string{agreement.LayoutHashed},
-		Limits: agreement.Limits{EpsilonPerQuery: min(total, agreement.MaxEpsilonPerQuery), EpsilonTotal: total, DeltaPerQuery: agreement.DefaultDeltaPerQuery, DeltaTotal: agreement.DefaultDeltaTotal},
+		Purposes: []string{"marketing", "measurement", "planning"},
+		Limits:   agreement.Limits{EpsilonPerQuery: min(total, agreement.MaxEpsilonPerQuery), EpsilonTotal: total, DeltaPerQuery: agreement.DefaultDeltaPerQuery, DeltaTotal: agreement.DefaultDeltaTotal},
 	}
 	c.agreement = a
-	folder := c.TempDir()
+	folder, err := os.MkdirTemp("", "sotto-") // its sockets' paths must be short
+	c.must(err)
+	c.Cleanup(func() { _ = os.RemoveAll(folder) })
 	enrol := func(name string) identity.PublicKey {
 		key, err := identity.Generate()
 		if name == c.outside {
@@ -139,10 +143,10 @@ func (c *cluster) startNodes() {
 	for i := range c.setup.parties {
 		if partyNames[i] == c.outside {
 			c.must(listeners[i].Close())
-			c.parties = append(c.parties, newParty(c, i, filepath.Join(folder, "ledger")))
+			c.parties = append(c.parties, newParty(c, i, filepath.Join(folder, "state")))
 			continue
 		}
-		p := newParty(c, i, filepath.Join(c.TempDir(), partyNames[i]+".ledger"))
+		p := newParty(c, i, filepath.Join(folder, partyNames[i]))
 		p.serve(listeners[i])
 		c.parties = append(c.parties, p)
 	}
@@ -203,7 +207,7 @@ func (c *cluster) party(name string) *partyNode {
 	return nil
 }
 
-// ask asks a question as the first analyst; defaults are precision low and ε 10. Whatever was asked before, it is asked
+// ask asks a question as the first analyst; defaults are precision low, ε 10 and planning. Whatever was asked before, it is asked
 // anew.
 func (c *cluster) ask(q client.Question) (*client.Answer, error) {
 	return ask(c.analysts[0], filled(q))
@@ -228,6 +232,9 @@ func plain(q client.Question) client.Question {
 	}
 	if q.Precision == "" {
 		q.Precision = "low"
+	}
+	if q.Purpose == "" {
+		q.Purpose = "planning"
 	}
 	return q
 }

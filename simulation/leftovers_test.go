@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -43,8 +44,8 @@ func (c *cluster) eventually(check func() error) bool {
 // atWork are the packages whose functions are on the stack of a goroutine that works for a question.
 var atWork = []string{"sotto/party.", "sotto/coordinator.", "sotto/internal/keyholder.", "sotto/internal/pipeline.", "sotto/internal/he."}
 
-// waitingForTheEnd is on the stack of the goroutine in which a node serves.
-const waitingForTheEnd = "sotto/internal/rpc.Serve+"
+// waitingForTheEnd are on the stacks of the goroutines in which a node serves, and in which a party waits to refresh.
+var waitingForTheEnd = []string{"sotto/internal/rpc.Serve+", "sotto/party.(*Node).Serve+", "sotto/party.(*Node).keep+"}
 
 // goroutines returns how many goroutines of the cluster's nodes work with one of the texts in their stack, and their stacks;
 // all of them without any text.
@@ -57,11 +58,8 @@ func (c *cluster) goroutines(containing ...string) (int, string) {
 		if !strings.Contains(stack, fmt.Sprintf("%q", c.label)) {
 			continue
 		}
-		matches := len(containing) == 0
-		for _, text := range containing {
-			matches = matches || strings.Contains(stack, text) && !strings.Contains(stack, waitingForTheEnd)
-		}
-		if matches {
+		has := func(text string) bool { return strings.Contains(stack, text) }
+		if len(containing) == 0 || slices.ContainsFunc(containing, has) && !slices.ContainsFunc(waitingForTheEnd, has) {
 			alike := 0
 			_, _ = fmt.Sscan(stack, &alike)
 			count += alike

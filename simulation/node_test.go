@@ -18,7 +18,9 @@ import (
 	"github.com/sotto-dev/sotto/internal/rpc"
 	"github.com/sotto-dev/sotto/party"
 	"github.com/sotto-dev/sotto/party/config"
-	"github.com/sotto-dev/sotto/party/ledger"
+	"github.com/sotto-dev/sotto/party/customers"
+	"github.com/sotto-dev/sotto/party/state"
+	"github.com/sotto-dev/sotto/party/vault"
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
 
@@ -28,29 +30,63 @@ type partyNode struct {
 	name    string
 	index   int
 	config  *config.Party
+	folder  string             // of the state; the key that it is sealed under lies beside it
 	path    string             // of the ledger
 	trace   func(point string) // what the node calls at every step, if anything
 	clock   atomic.Int64       // how far ahead of the others' it is, in nanoseconds
 
 	mu     sync.Mutex
 	node   *party.Node // nil while it is down
-	ledger *ledger.Ledger
+	state  *state.State
 	served *served
 }
 
-func newParty(c *cluster, index int, path string) *partyNode {
+// newParty makes a party with a new state in a folder.
+func newParty(c *cluster, index int, folder string) *partyNode {
 	c.Helper()
-	c.must(ledger.Create(path))
-	own := declared(index)
-	own.Limits, own.Purposes = c.limits[own.Name], c.purposes[own.Name]
-	return &partyNode{cluster: c, name: own.Name, index: index, path: path, config: own}
+	c.must(vault.NewKeyFile(folder + ".key"))
+	sealed, err := vault.OpenKeyFile(folder + ".key")
+	c.must(err)
+	defer sealed.Close()
+	c.must(state.Create(folder, sealed))
+	own := declared(index, c.answersFor(partyNames[index]))
+	own.Limits = c.limits[own.Name]
+	return &partyNode{cluster: c, name: own.Name, index: index, folder: folder, path: state.Ledger(folder), config: own}
 }
 
-// declared is what a party declares of its customers.
-func declared(index int) *config.Party {
-	return &config.Party{
-		Name: partyNames[index], Identity: config.Identity{Column: "id", Type: ids.Opaque}, CustomersUpTo: customersUpTo,
-		Segments: segments, Dimensions: dimensions, Measures: measures,
+// declared is what a party declares of its customers, who all consent to the purposes.
+func declared(index int, purposes []string) *config.Party {
+	p := &config.Party{
+		Name: partyNames[index], Identity: config.Identities{{Column: "id", Type: ids.Opaque}}, CustomersUpTo: customersUpTo,
+		Segments: segments, Dimensions: dimensions, Measures: measures, Purposes: map[string]config.Purpose{},
+	}
+	for _, purpose := range purposes {
+		p.Purposes[purpose] = config.Purpose{Consent: "true"}
+	}
+	return p
+}
+
+// answersFor returns the purposes that a party answers for.
+func (c *cluster) answersFor(party string) []string {
+	if some, ok := c.purposes[party]; ok {
+		return some
+	}
+	return c.agreement.Purposes
+}
+
+// openState opens the state in a folder, under the key beside it.
+func openState(folder string) (*state.State, error) {
+	sealed, err := vault.OpenKeyFile(folder + ".key")
+	if err != nil {
+		return nil, err
+	}
+	return state.Open(folder, sealed)
+}
+
+// loader returns what loads the customers of a party that knows these people.
+func loader(all []person, party int, own *config.Party) func(context.Context, customers.Options) (*customers.Snapshot, error) {
+	return func(context.Context, customers.Options) (*customers.Snapshot, error) {
+		return snapshot(all, party, own.PurposeNames()), nil
 	}
 }
 
@@ -59,26 +95,26 @@ func (p *partyNode) serve(l net.Listener) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var err error
-	p.ledger, err = ledger.Open(p.path)
+	p.state, err = openState(p.folder)
 	c.must(err)
-	p.node, err = party.New(party.Options{
-		Agreement: c.agreement, Config: p.config, Key: c.keys[p.name], Ledger: p.ledger, Customers: snapshot(c.people, p.index),
-		Now: func() time.Time { return c.now().Add(time.Duration(p.clock.Load())) }, Trace: p.trace,
+	p.node, err = party.New(context.Background(), party.Options{
+		Agreement: c.agreement, Config: p.config, Key: c.keys[p.name], State: p.state, Load: loader(c.people, p.index, p.config),
+		Logger: c.logger(p.name), Now: func() time.Time { return c.now().Add(time.Duration(p.clock.Load())) }, Trace: p.trace,
 	})
 	c.must(err)
 	p.served = serve(l, func(ctx context.Context, l net.Listener) error {
-		return p.node.Serve(ctx, l, c.logger(p.name), c.ends.served(p.name)...)
+		return p.node.Serve(ctx, l, c.ends.served(p.name)...)
 	})
 }
 
-// crash ends the node as a power cut does: from one moment to the next nothing reaches its ledger, and its connections
+// crash ends the node as a power cut does: from one moment to the next nothing reaches its state, and its connections
 // break.
 func (p *partyNode) crash() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.node != nil {
 		p.served.mute()
-		_ = p.ledger.Close()
+		_ = p.state.Close()
 		p.served.cut()
 		p.served.stop()
 		p.node = nil
@@ -91,7 +127,7 @@ func (p *partyNode) stop() {
 	defer p.mu.Unlock()
 	if p.node != nil {
 		p.served.stop()
-		_ = p.ledger.Close()
+		_ = p.state.Close()
 		p.node = nil
 	}
 }

@@ -84,9 +84,10 @@ func people(random *rand.Rand, parties int) []person {
 	return all
 }
 
-// snapshot is what a party that knows these people would have loaded.
-func snapshot(all []person, party int) *customers.Snapshot {
+// snapshot is what a party that knows these people, who all consent to the purposes, would have loaded.
+func snapshot(all []person, party int, purposes []string) *customers.Snapshot {
 	s := &customers.Snapshot{
+		Purposes: purposes, Validity: make([]customers.Validity, len(purposes)),
 		SegmentNames: []string{"gold"}, DimensionNames: []string{"band", "region"}, Dimensions: make([][]uint16, 2),
 		MeasureNames: []string{"balance", "spend"}, Amounts: make([][]int32, 2),
 	}
@@ -97,6 +98,7 @@ func snapshot(all []person, party int) *customers.Snapshot {
 			continue
 		}
 		s.IDs = append(s.IDs, p.id)
+		s.Consented = append(s.Consented, 1<<len(purposes)-1)
 		mask := uint64(0)
 		if c.gold {
 			mask = 1

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -21,7 +20,6 @@ import (
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/identity"
 	"github.com/sotto-dev/sotto/party"
-	"github.com/sotto-dev/sotto/party/ledger"
 )
 
 // outsideFolder names, in the environment of a test binary that another one started, the folder of the party that it is to
@@ -40,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 // outside is what a party that runs in a process of its own needs to know, besides the files of its folder: the agreement,
-// an identity and a ledger.
+// an identity and a state.
 type outside struct {
 	Index, Parties int
 	Seed           uint64
@@ -65,7 +63,7 @@ func beParty(folder string) error {
 	if err != nil {
 		return err
 	}
-	l, err := ledger.Open(filepath.Join(folder, "ledger"))
+	kept, err := openState(filepath.Join(folder, "state"))
 	if err != nil {
 		return err
 	}
@@ -86,11 +84,12 @@ func beParty(folder string) error {
 			death.dig(times, point)
 		}
 	}()
+	own := declared(told.Index, a.Purposes)
 	fmt.Println("ready")
 	return errors.Join(party.Serve(ctx, party.Options{
-		Agreement: a, Config: declared(told.Index), Key: key, Ledger: l, Trace: death.trace,
-		Customers: snapshot(people(rand.New(rand.NewPCG(told.Seed, 1)), told.Parties), told.Index),
-	}, listener, slog.New(slog.DiscardHandler)), l.Close())
+		Agreement: a, Config: own, Key: key, State: kept, Trace: death.trace,
+		Load: loader(people(rand.New(rand.NewPCG(told.Seed, 1)), told.Parties), told.Index, own),
+	}, listener), kept.Close())
 }
 
 // grave is where a process is to end.
@@ -132,7 +131,7 @@ type process struct {
 // startProcess starts the party that a cluster was set up without.
 func (c *cluster) startProcess() *process {
 	c.Helper()
-	p := &process{cluster: c, name: c.outside, folder: filepath.Dir(c.party(c.outside).path)}
+	p := &process{cluster: c, name: c.outside, folder: filepath.Dir(c.party(c.outside).folder)}
 	c.must(c.agreement.Write(filepath.Join(p.folder, "agreement.yaml")))
 	encoded, err := json.Marshal(outside{c.party(p.name).index, c.setup.parties, c.seed})
 	c.must(err)

@@ -62,9 +62,10 @@ var refusals = []struct {
 	{client.Question{Total: []string{"bank.member", "cinema.member"}, By: []string{"bank.band"}}, "unsupported", "", "once for each group"},
 	{client.Question{Count: "bank.member && cinema.member", Layout: "matched"}, "unsupported", "", ""},
 	{client.Question{Count: "bank.member && (" + strings.Repeat("cinema.member || ", 300) + "cinema.member)"}, "size", "", ""},
-	{client.Question{Count: "florist.member && cinema.member", Purpose: strings.Repeat("p", 201)}, "size", "", ""},
 	{client.Question{Count: "bank.member && cinema.member", By: []string{"bank.band", "bank.region", "cinema.band", "cinema.region"}}, "size", "", ""},
-	{client.Question{Count: "bank.member && cinema.member", Purpose: "profiling"}, "purpose", "", "planning, measurement"},
+	{client.Question{Count: "bank.member && cinema.member", Purpose: "profiling"}, "purpose", "", "marketing, measurement, planning"},
+	{client.Question{Count: "florist.member && cinema.member", Purpose: strings.Repeat("p", 201)}, "purpose", "", "marketing"},
+	{client.Question{Count: "bank.member && cinema.member", Purpose: "marketing"}, "purpose", "", "it answers for: measurement, planning"},
 	{client.Question{Count: "bank.member && cinema.member", Epsilon: 13}, "limit", "", "epsilon 12 or less"},
 	{client.Question{Count: "bank.member && cinema.member", Epsilon: 4, Mechanism: "gaussian", Delta: 1e-5}, "limit", "", "delta 9.9e-07 or less"},
 	{client.Question{Count: "bank.member && cinema.member", Epsilon: 5.5}, "limit", "cinema", "epsilon 5 or less"},
@@ -76,7 +77,7 @@ var refusals = []struct {
 // parties have a thousand of them and where they have none.
 func TestRefusals(t *testing.T) {
 	read := func(c *cluster) []string {
-		spent := client.Question{Total: []string{"bank.gold", "cinema.gold"}, Epsilon: 4, Purpose: "planning"}
+		spent := client.Question{Total: []string{"bank.gold", "cinema.gold"}, Epsilon: 4}
 		_, err := c.ask(spent)
 		c.must(err)
 		before := c.charges()
@@ -96,7 +97,7 @@ func TestRefusals(t *testing.T) {
 		}
 		for _, refusal := range refusals {
 			q := refusal.Question
-			q.Epsilon, q.Purpose = either(q.Epsilon, 1), either(q.Purpose, "planning")
+			q.Epsilon = either(q.Epsilon, 1)
 			_, err := c.ask(q)
 			check(wording(q), err, refusal.kind, refusal.party, refusal.hint)
 			_, err = c.analysts[1].Explain(context.Background(), plain(q), 0)
@@ -104,7 +105,7 @@ func TestRefusals(t *testing.T) {
 				check("explain "+wording(q), err, refusal.kind, refusal.party, refusal.hint)
 			}
 		}
-		ok := client.Question{Total: []string{"bank.member", "florist.member"}, Purpose: "planning", Epsilon: 1}
+		ok := client.Question{Total: []string{"bank.member", "florist.member"}, Epsilon: 1}
 		c.party("bank").clock.Store(int64(2 * time.Hour))
 		_, err = c.ask(ok)
 		c.party("bank").clock.Store(0)
@@ -153,7 +154,7 @@ func either[T comparable](value, fallback T) T {
 // same from a party with customers and from one without.
 func TestRefusedByStatus(t *testing.T) {
 	read := func(c *cluster) []string {
-		original, _ := c.question(client.Question{Total: []string{"bank.member", "cinema.member"}, Epsilon: 4, Purpose: "planning"})
+		original, _ := c.question(client.Question{Total: []string{"bank.member", "cinema.member"}, Epsilon: 4})
 		k := c.conduct(original)
 		c.must(k.prepare()) // epsilon 4 of cinema's 6 is reserved
 		member, _ := c.agreement.Party("cinema")
@@ -170,7 +171,8 @@ func TestRefusedByStatus(t *testing.T) {
 			{"budget", func(q *query.Query) { q.MicroEpsilon = 2_100_000 }, codes.ResourceExhausted, fault.Budget},
 			{"limit", func(q *query.Query) { q.MicroEpsilon = 5_000_001 }, codes.OutOfRange, fault.Limit},
 			{"segment", func(q *query.Query) { q.Audience = "[bank.member, cinema.silver]" }, codes.InvalidArgument, fault.Unknown},
-			{"size", func(q *query.Query) { q.Purpose = strings.Repeat("p", 201) }, codes.OutOfRange, fault.Size},
+			{"size", func(q *query.Query) { q.Audience = strings.Repeat(" ", 4097) }, codes.OutOfRange, fault.Size},
+			{"purpose", func(q *query.Query) { q.Purpose = "profiling" }, codes.PermissionDenied, fault.Purpose},
 			{"layout", func(q *query.Query) { q.Layout = "matched" }, codes.Unimplemented, fault.Unsupported},
 			{"customers", func(q *query.Query) { q.Participants[1].CustomersUpTo++ }, codes.Aborted, fault.Stale},
 			{"snapshot", func(q *query.Query) { q.Participants[1].Snapshot[0]++ }, codes.Aborted, fault.Stale},
@@ -201,34 +203,39 @@ func TestRefusedByStatus(t *testing.T) {
 	}
 }
 
-// TestPurposes guards that a party takes part only in questions for the purposes that it names, and says which, whatever the
-// other parties allow, and though the coordinator is the one who asks; one that names none answers for any, and none.
+// TestPurposes guards that a question is for an agreed purpose, and that a party takes part only in those for the purposes
+// that it answers for, and says which, whatever the other parties allow, and though the coordinator is the one who asks.
 func TestPurposes(t *testing.T) {
 	c := start(t, setup{parties: 3, seed: 142, purposes: map[string][]string{"bank": {"planning", "measurement"}, "cinema": {"measurement"}}})
-	for _, purpose := range []string{"", "planning", "measurement", "Measurement", "measurement "} {
+	for purpose, says := range map[string]string{
+		"": "a question must say its purpose", "Measurement": `purpose "Measurement" is not one of the agreement`, "measurement ": `purpose "measurement " is not`,
+		"marketing": `does not answer questions for the purpose "marketing"`, "planning": `does not answer questions for the purpose "planning"`, "measurement": "",
+	} {
 		for _, members := range [][]string{{"bank", "cinema"}, {"bank", "florist"}, {"cinema", "florist"}} {
-			q := client.Question{Total: []string{members[0] + ".member", members[1] + ".member"}, Purpose: purpose}
-			refuses := slices.ContainsFunc(members, func(name string) bool {
-				return name != "florist" && !slices.Contains(c.purposes[name], purpose)
-			})
-			if _, err := c.ask(q); refuses != fault.IsKind(err, fault.Purpose) || !refuses && err != nil {
+			q := filled(client.Question{Total: []string{members[0] + ".member", members[1] + ".member"}})
+			signed, _ := c.question(q)
+			q.Purpose, signed.Purpose = purpose, purpose
+			allows := func(name string) bool { return slices.Contains(c.answersFor(name), purpose) }
+			_, err := ask(c.analysts[0], q)
+			if slices.ContainsFunc(members, func(name string) bool { return !allows(name) }) {
+				refused(t, err, fault.Purpose, says)
+				if !strings.Contains(client.ErrorHint(err), "measurement") {
+					t.Errorf("%v for the purpose %q: the hint is %q", members, purpose, client.ErrorHint(err))
+				}
+			} else if err != nil {
 				t.Errorf("%v for the purpose %q: %v", members, purpose, err)
-			} else if refuses && !strings.Contains(client.ErrorHint(err), "measurement") {
-				t.Errorf("%v for the purpose %q: the hint is %q", members, purpose, client.ErrorHint(err))
 			}
 			// A party does not rely on the analyst's program to have looked.
-			signed, _ := c.question(q)
 			for _, name := range members {
 				id := protocol.NewSession()
 				_, err := c.party(name).dial().Prepare(context.Background(), &sottov1.PrepareRequest{Session: id[:], Query: protocol.Sign(c.keys["analyst_0"], signed)})
-				if allowed := name == "florist" || slices.Contains(c.purposes[name], purpose); allowed != (err == nil) {
-					t.Errorf("%s, for the purpose %q: %v", name, purpose, err)
-				} else if !allowed {
-					refused(t, err, fault.Purpose, fmt.Sprintf("does not answer questions for the purpose %q", purpose))
-				} else {
-					_, err = c.party(name).dial().Forget(context.Background(), &sottov1.ForgetRequest{Session: id[:]})
-					c.must(err)
+				if !allows(name) {
+					refused(t, err, fault.Purpose, says)
+					continue
 				}
+				c.must(err)
+				_, err = c.party(name).dial().Forget(context.Background(), &sottov1.ForgetRequest{Session: id[:]})
+				c.must(err)
 			}
 		}
 	}

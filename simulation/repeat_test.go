@@ -139,7 +139,6 @@ func TestNearCopies(t *testing.T) {
 	questions := []client.Question{
 		base,
 		with(func(q *client.Question) { q.Purpose = "measurement" }),
-		with(func(q *client.Question) { q.Purpose = "" }),
 		with(func(q *client.Question) { q.Epsilon = 0.500001 }),
 		with(func(q *client.Question) { q.Precision = "medium" }),
 		with(func(q *client.Question) { q.Mechanism, q.Delta = "gaussian", 1e-8 }),

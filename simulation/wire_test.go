@@ -44,7 +44,7 @@ func TestVectorsStayHidden(t *testing.T) {
 		vectors := layout.Hashed{
 			Salt: protocol.Salt(transcript, nonces), Length: len(hops), LogSlots: k.plan.LogSlots, LogN: int(set.LogN), Clip: k.plan.Clip, Scale: 1,
 		}
-		known, err := vectors.Place(i, snapshot(c.people, i).IDs, 1, func(int) int { return 0 }, nil)
+		known, err := vectors.Place(i, snapshot(c.people, i, nil).IDs, 1, func(int) int { return 0 }, nil)
 		c.must(err)
 		for b := range k.plan.Blocks(&k.plan.Chains[0]) {
 			in := ring.NewBlock(1)

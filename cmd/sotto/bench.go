@@ -23,7 +23,7 @@ type benchOverlapCommand struct {
 	N         int    `default:"100000" help:"Customers of each company; half of them are customers of both."`
 	Precision string `enum:"low,medium,high" default:"low" help:"Size of the hashed layout: low, medium or high."`
 	By        string `enum:"none,one,both" default:"none" help:"Count by the ten cohorts of none, one or both of the companies."`
-	Keep      string `placeholder:"DIR" help:"Make this folder, and leave customers, keys, ledgers and logs in it."`
+	Keep      string `placeholder:"DIR" help:"Make this folder, and leave customers, keys, states and logs in it."`
 	JSON      bool   `name:"json" help:"Print one JSON object."`
 }
 
@@ -88,11 +88,11 @@ func (b *benchOverlapCommand) measure(ctx context.Context, c console, dir string
 	for _, company := range companies {
 		members = append(members, cluster.Member{Name: company.Name, ConfigFile: company.ConfigFile})
 	}
-	running, err := cluster.Start(ctx, dir, "bench", benchLimits, members)
+	running, err := cluster.Start(ctx, dir, "bench", benchLimits, []string{sample.Planning}, members)
 	if err != nil {
 		return nil, err
 	}
-	question := client.Question{Count: companies[0].Name + ".member && " + companies[1].Name + ".member", Epsilon: 1, Precision: b.Precision}
+	question := client.Question{Count: companies[0].Name + ".member && " + companies[1].Name + ".member", Epsilon: 1, Precision: b.Precision, Purpose: sample.Planning}
 	for i, company := range companies {
 		if b.By == "both" || b.By == "one" && i == 1 {
 			question.By = append(question.By, company.Name+".cohort")

@@ -13,13 +13,14 @@ import (
 	"github.com/sotto-dev/sotto/party"
 	"github.com/sotto-dev/sotto/party/config"
 	"github.com/sotto-dev/sotto/party/ledger"
+	"github.com/sotto-dev/sotto/party/state"
 )
 
 type budgetCommand struct {
 	Agreement string `required:"" env:"SOTTO_AGREEMENT" placeholder:"FILE" help:"Agreement file."`
 	Identity  string `env:"SOTTO_IDENTITY" placeholder:"DIR" help:"An analyst's identity: what every party lets that analyst see."`
-	Config    string `placeholder:"FILE" help:"At a party, with --ledger: its file."`
-	Ledger    string `placeholder:"FILE" help:"At a party, with --config: its ledger. The node may be running."`
+	Config    string `placeholder:"FILE" help:"At a party, with --state: its file."`
+	State     string `placeholder:"DIR" help:"At a party, with --config: its node's state. The node may be running."`
 	JSON      bool   `name:"json" help:"Print one JSON object per party."`
 }
 
@@ -30,21 +31,21 @@ func (k *budgetCommand) Help() string {
 
 At a party's, all that it has spent, by analysts' organisation and period:
 
-  sotto budget --agreement agreement.yaml --config bank.yaml --ledger bank.ledger`
+  sotto budget --agreement agreement.yaml --config bank.yaml --state state`
 }
 
 func (k *budgetCommand) Run(ctx context.Context, c console) error {
 	var budgets []client.Budget
 	var err error
 	switch {
-	case k.Ledger != "" && k.Config != "":
+	case k.State != "" && k.Config != "":
 		budgets, err = k.atParty()
-	case k.Ledger != "" || k.Config != "":
-		return fault.New(fault.Invalid, "a party's budget takes both --config and --ledger")
+	case k.State != "" || k.Config != "":
+		return fault.New(fault.Invalid, "a party's budget takes both --config and --state")
 	case k.Identity != "":
 		budgets, err = k.atAnalyst(ctx)
 	default:
-		return fault.New(fault.Invalid, "whose budget?").WithHint("give --identity as an analyst, --config and --ledger at a party")
+		return fault.New(fault.Invalid, "whose budget?").WithHint("give --identity as an analyst, --config and --state at a party")
 	}
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func (k *budgetCommand) atParty() ([]client.Budget, error) {
 	if err != nil {
 		return nil, err
 	}
-	book, err := ledger.OpenReadOnly(k.Ledger)
+	book, err := ledger.OpenReadOnly(state.Ledger(k.State))
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 
 type demoCommand struct {
 	Seed string `default:"sotto" help:"Other seeds make other people; companies and sizes stay the same."`
-	Keep string `placeholder:"DIR" help:"Make this folder, and leave customers, keys, ledgers and logs in it."`
+	Keep string `placeholder:"DIR" help:"Make this folder, and leave customers, keys, states and logs in it."`
 }
 
 func (d *demoCommand) Help() string {
@@ -49,7 +49,7 @@ func (d *demoCommand) Run(ctx context.Context, c console) (err error) {
 		names = append(names, fmt.Sprintf("%s (%s)", company.Name, humanize.Comma(int64(world.Count(func(p sample.Person) bool { return p.Member(company.Name) })))))
 	}
 	fmt.Fprintf(c.out, "Three companies and their customers: %s.\nEach runs a node of its own; nobody sees another's customers.\n\n", strings.Join(names, ", "))
-	running, err := cluster.Start(ctx, dir, "demo", demoLimits, members)
+	running, err := cluster.Start(ctx, dir, "demo", demoLimits, []string{sample.Marketing, sample.Planning}, members)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (d *demoCommand) Run(ctx context.Context, c console) (err error) {
 	for i, q := range world.Questions() {
 		fmt.Fprintf(c.out, "%d. %s\n   %s%s, ε %v\n\n", i+1, q.Name, q.Count, by(q.By), q.Epsilon)
 		p := newProgress(c.err)
-		answer, err := running.Ask(ctx, client.Question{Count: q.Count, By: q.By, Epsilon: q.Epsilon, Purpose: "demo"}, p.report)
+		answer, err := running.Ask(ctx, client.Question{Count: q.Count, By: q.By, Epsilon: q.Epsilon, Purpose: q.Purpose}, p.report)
 		p.close()
 		if err != nil {
 			return err

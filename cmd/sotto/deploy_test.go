@@ -50,7 +50,7 @@ func deploy(ts *testscript.TestScript, _ bool, _ []string) {
 		},
 		Analysts: []agreement.Analyst{{Name: "marketing", Key: keys["marketing"]}},
 		Limits:   agreement.Limits{EpsilonPerQuery: 2_000_000, EpsilonTotal: 10_000_000, DeltaPerQuery: agreement.DefaultDeltaPerQuery, DeltaTotal: agreement.DefaultDeltaTotal},
-		Noise:    agreement.NoiseEveryone, Layouts: []string{agreement.LayoutHashed},
+		Noise:    agreement.NoiseEveryone, Layouts: []string{agreement.LayoutHashed}, Purposes: []string{"marketing", "planning"},
 	}
 	ts.Check(a.Write(ts.MkAbs("agreement.yaml")))
 	ts.Setenv("SOTTO_AGREEMENT", ts.MkAbs("agreement.yaml"))
@@ -62,9 +62,9 @@ func start(ts *testscript.TestScript, _ bool, args []string) {
 	name := args[0]
 	flags := []string{"coordinator", "--store", "coordinator/store"}
 	if name != "coordinator" {
-		flags = []string{"party", "--config", name + "/party.yaml", "--ledger", name + "/ledger"}
-		if _, err := os.Stat(ts.MkAbs(name + "/ledger")); err != nil {
-			flags = append(flags, "--create-ledger")
+		flags = []string{"party", "--config", name + "/party.yaml", "--state", name + "/state"}
+		if _, err := os.Stat(ts.MkAbs(name + "/state")); err != nil {
+			flags = append(flags, "--create-state")
 		}
 	}
 	flags = append(flags, "--agreement", ts.Getenv("SOTTO_AGREEMENT"), "--identity", ts.MkAbs(name+"/identity"))

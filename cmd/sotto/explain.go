@@ -25,14 +25,14 @@ func (k *explainCommand) Help() string {
 	return `Says how exact an answer would be, how it would be computed, and what it would cost at every party, before any party is asked to
 take part. Nothing is charged. Examples:
 
-  sotto explain 'bank.gold && shop.member' --by bank.age_band --epsilon 1
-  sotto explain 'bank.gold && shop.member' --within 50        # which epsilon does ± 50 take?`
+  sotto explain 'bank.gold && shop.member' --by bank.age_band --epsilon 1 --purpose planning
+  sotto explain 'bank.gold && shop.member' --within 50 --purpose planning   # which epsilon does ± 50 take?`
 }
 
 func (k *explainCommand) Run(ctx context.Context, c console) error {
 	switch {
 	case !k.asked():
-		return fault.New(fault.Invalid, "there is no audience").WithHint(`sotto explain 'a.member && b.member' --epsilon 1`)
+		return fault.New(fault.Invalid, "there is no audience").WithHint(`sotto explain 'a.member && b.member' --epsilon 1 --purpose planning`)
 	case (k.Epsilon == 0) == (k.Within == 0):
 		return fault.New(fault.Invalid, "give either --epsilon or --within").WithHint("--within 50 finds the epsilon for ± 50")
 	}

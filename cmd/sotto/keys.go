@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -59,6 +60,9 @@ func (a *agreementCheckCommand) Help() string {
     - {name: shop, address: "shop.example:7402", key: "ed25519:…"}
   analysts:
     - {name: marketing, key: "ed25519:…"}
+  purposes: [planning, measurement]                   # what questions may be for: each names one of them
+  identifiers:                                        # a customer's id is the first that they have; left out: each party's own
+    - {type: email, ignore: {gmail.com: [dots, tags]}} # or: phone, opaque; ignore: what a domain's mail servers do not look at
   limits: {epsilon_per_query: 1, epsilon_total: 10}   # most that one question, and all together, may cost
   noise: everyone                                     # or: coordinator, if all members trust it not to collude
 
@@ -70,15 +74,18 @@ func (a *agreementCheckCommand) Run(c console) error {
 	if err != nil {
 		return err
 	}
-	var parties, analysts []string
+	var parties, analysts, identifiers []string
 	for _, p := range agreed.Parties {
 		parties = append(parties, p.Name)
 	}
 	for _, a := range agreed.Analysts {
 		analysts = append(analysts, a.Name)
 	}
-	_, err = fmt.Fprintf(c.out, "%x  %s: parties %s; analysts %s; epsilon %v per question, %v in total; noise by %s\n",
+	for _, i := range agreed.Identifiers {
+		identifiers = append(identifiers, i.String())
+	}
+	_, err = fmt.Fprintf(c.out, "%x  %s: parties %s; analysts %s; purposes %s; matched by %s; epsilon %v per question, %v in total; noise by %s\n",
 		agreed.Hash(), agreed.Collaboration, strings.Join(parties, ", "), strings.Join(analysts, ", "),
-		agreed.Limits.EpsilonPerQuery, agreed.Limits.EpsilonTotal, agreed.Noise)
+		strings.Join(agreed.Purposes, ", "), cmp.Or(strings.Join(identifiers, ", then "), "what each party has"), agreed.Limits.EpsilonPerQuery, agreed.Limits.EpsilonTotal, agreed.Noise)
 	return err
 }

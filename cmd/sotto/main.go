@@ -22,7 +22,9 @@ type commands struct {
 
 	Keys        keysCommand        `cmd:"" help:"Make or show a node's identity."`
 	Agreement   agreementCommand   `cmd:"" help:"Check an agreement file and show its hash."`
-	Party       partyCommand       `cmd:"" help:"Run a company's node."`
+	Party       partyCommand       `cmd:"" help:"Run a company's node, check its customers, report on it."`
+	Subject     subjectCommand     `cmd:"" help:"Record what customers say about their data, and show a person what is held on them."`
+	Audit       auditCommand       `cmd:"" help:"Verify or export a party's audit log."`
 	Coordinator coordinatorCommand `cmd:"" help:"Run the coordinator."`
 
 	Catalog catalogCommand `cmd:"" help:"List what can be asked about."`

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
-	"os"
 	"time"
 
 	"github.com/sotto-dev/sotto/coordinator"
@@ -16,16 +14,12 @@ import (
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/identity"
-	"github.com/sotto-dev/sotto/party"
-	"github.com/sotto-dev/sotto/party/config"
-	"github.com/sotto-dev/sotto/party/customers"
-	"github.com/sotto-dev/sotto/party/ledger"
 )
 
 // nodeFlags are what every node needs.
 type nodeFlags struct {
-	Agreement string `required:"" placeholder:"FILE" help:"Agreement file; the same at all members."`
-	Identity  string `required:"" placeholder:"DIR" help:"This node's identity, made by sotto keys new."`
+	Agreement string `required:"" env:"SOTTO_AGREEMENT" placeholder:"FILE" help:"Agreement file; the same at all members."`
+	Identity  string `required:"" env:"SOTTO_IDENTITY" placeholder:"DIR" help:"This node's identity, made by sotto keys new."`
 	Listen    string `placeholder:"HOST:PORT" help:"Address to listen on. Default: the port of this node's address in the agreement, on all interfaces; on loopback only, if the address is there."`
 }
 
@@ -53,97 +47,6 @@ func (f *nodeFlags) listen(address string) (net.Listener, error) {
 }
 
 func newLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(w, nil)) }
-
-type partyCommand struct {
-	nodeFlags
-	Config       string `required:"" placeholder:"FILE" help:"What this company declares about its customers."`
-	Ledger       string `required:"" placeholder:"FILE" help:"Record of what was spent. Keep it as long as the collaboration lasts."`
-	CreateLedger bool   `help:"Make a new, empty ledger first; on a node's very first start."`
-}
-
-func (p *partyCommand) Help() string {
-	return `Loads the customers, then answers the coordinator until interrupted. Logs to standard error, one JSON object per request;
-no customer's value and no exact count is ever logged.
-
-The party's file:
-
-  name: bank
-  source: {csv: customers.csv}
-  identity: {column: email, type: email}       # or opaque, or phone
-  customers_up_to: 100000                      # public bound
-  segments: {gold: "tier = 'gold'"}            # SQL over the columns
-  dimensions:
-    age_band: {sql: age_band, values: ["18-34", "35-54", "55+"]}
-  measures:                                    # amounts: rows of a customer add up, then are clipped
-    spend: {sql: amount, clip: [0, 500], unit: EUR}
-  purposes: [planning, measurement]            # that questions may be for; left out: any
-  limits:                                      # stricter than the agreement, or by period (UTC) and organisation
-    epsilon_total: 5
-    epsilon_per_month: 2
-    per_organisation: {epsilon_per_day: 0.5}`
-}
-
-func (p *partyCommand) Run(ctx context.Context, c console) (err error) {
-	a, key, err := p.open()
-	if err != nil {
-		return err
-	}
-	declared, err := config.Load(p.Config)
-	if err != nil {
-		return err
-	}
-	o := party.Options{Agreement: a, Config: declared, Key: key}
-	// What can be refused is refused before customers are loaded, which takes minutes where there are many.
-	if err := party.Check(a, declared, key); err != nil {
-		return err
-	}
-	if err := p.checkLedger(); err != nil {
-		return err
-	}
-	if !p.CreateLedger { // before customers are loaded: it says at once that another node has it, or that it is damaged
-		if o.Ledger, err = ledger.Open(p.Ledger); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, o.Ledger.Close()) }()
-	}
-	logger := newLogger(c.err)
-	began := time.Now()
-	if o.Customers, err = customers.Load(ctx, declared); err != nil {
-		return err
-	}
-	logger.Info("customers loaded", slog.Float64("seconds", time.Since(began).Seconds()))
-	member, _ := a.Party(declared.Name)
-	listener, err := p.listen(member.Address)
-	if err != nil {
-		return err
-	}
-	defer listener.Close()
-	// The ledger is made last: a first start that fails can be repeated as it was.
-	if p.CreateLedger {
-		if err := ledger.Create(p.Ledger); err != nil {
-			return err
-		}
-		if o.Ledger, err = ledger.Open(p.Ledger); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, o.Ledger.Close()) }()
-	}
-	return party.Serve(ctx, o, listener, logger)
-}
-
-// checkLedger refuses to start with a wrong idea of whether there is a ledger.
-func (p *partyCommand) checkLedger() error {
-	_, err := os.Stat(p.Ledger)
-	switch {
-	case p.CreateLedger && err == nil:
-		return fault.New(fault.Invalid, "create ledger: %s exists, and a ledger is never overwritten", p.Ledger).
-			WithHint("leave out --create-ledger: it is for a node's very first start")
-	case !p.CreateLedger && errors.Is(err, fs.ErrNotExist):
-		return fault.New(fault.NotFound, "there is no ledger at %s: without it a node does not know what it has spent", p.Ledger).
-			WithHint("restore it from a backup; on this node's very first start, and only then, add --create-ledger")
-	}
-	return nil
-}
 
 type coordinatorCommand struct {
 	nodeFlags

@@ -53,7 +53,7 @@ type questionFlags struct {
 	Mechanism string        `enum:"laplace,gaussian" default:"laplace" help:"Kind of noise: laplace or gaussian."`
 	Delta     float64       `placeholder:"DELTA" help:"With --mechanism gaussian: its delta."`
 	Precision string        `enum:"low,medium,high" default:"medium" help:"Size of the hashed layout: low, medium or high. Higher is more exact, and slower."`
-	Purpose   string        `placeholder:"TEXT" help:"What the answer is for; parties record it, and may answer for some purposes only."`
+	Purpose   string        `placeholder:"TEXT" help:"What the answer is for, one of the agreement's purposes: only those take part whose consent covers it."`
 	Lifetime  time.Duration `default:"1h" help:"How long parties may begin the question."`
 }
 
@@ -88,12 +88,12 @@ type queryCommand struct {
 func (k *queryCommand) Help() string {
 	return `Examples:
 
-  sotto query 'bank.gold && shop.member' --by bank.age_band --epsilon 1
-  sotto query 'bank.member || shop.member' --epsilon 1                     # reach: customers of either, each once
-  sotto query 'bank.gold && !shop.member' --epsilon 1                      # exclusive
-  sotto query 'bank.gold && shop.member' --mean shop.spend --epsilon 1
-  sotto query --total bank.gold,shop.gold --epsilon 1
-  sotto query --frequency bank.member,shop.member,gym.member --epsilon 1
+  sotto query 'bank.gold && shop.member' --by bank.age_band --epsilon 1 --purpose planning
+  sotto query 'bank.member || shop.member' --epsilon 1 --purpose planning  # reach: customers of either, each once
+  sotto query 'bank.gold && !shop.member' --epsilon 1 --purpose planning   # exclusive
+  sotto query 'bank.gold && shop.member' --mean shop.spend --epsilon 1 --purpose planning
+  sotto query --total bank.gold,shop.gold --epsilon 1 --purpose planning
+  sotto query --frequency bank.member,shop.member,gym.member --epsilon 1 --purpose planning
 
 sotto catalog lists the names, and sotto explain says what a question would cost and how exact it would be. The same question
 of the same data gets the same answer again, free of charge. Interrupting cancels the question at all parties; with --watch it only stops watching.
@@ -105,7 +105,7 @@ func (k *queryCommand) Run(ctx context.Context, c console) error {
 	case k.Watch != "" && k.asked():
 		return fault.New(fault.Invalid, "--watch follows a question that was asked; it takes no other")
 	case k.Watch == "" && !k.asked():
-		return fault.New(fault.Invalid, "there is no audience").WithHint(`sotto query 'a.member && b.member' --epsilon 1`)
+		return fault.New(fault.Invalid, "there is no audience").WithHint(`sotto query 'a.member && b.member' --epsilon 1 --purpose planning`)
 	case k.Marginals && (k.Mean != "" || len(k.Total)+len(k.Frequency) > 0):
 		return fault.New(fault.Unsupported, "--marginals: a mean, total or frequency has no marginals that add up").
 			WithHint("counts have, and sums of amounts that can't be negative")

@@ -36,20 +36,22 @@ const startLimit = 2 * time.Minute
 
 // Start sets up a deployment in dir and starts all its nodes as processes of this very program. Their logs go to
 // dir/NAME.log.
-func Start(ctx context.Context, dir, collaboration string, limits agreement.Limits, members []Member) (*Cluster, error) {
+func Start(ctx context.Context, dir, collaboration string, limits agreement.Limits, purposes []string, members []Member) (*Cluster, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("start cluster: %w", err)
 	}
 	c := &Cluster{dir: dir, program: program}
-	if err := c.start(ctx, collaboration, limits, members); err != nil {
+	if err := c.start(ctx, collaboration, limits, purposes, members); err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
 	return c, nil
 }
 
-func (c *Cluster) start(ctx context.Context, collaboration string, limits agreement.Limits, members []Member) error {
-	a := &agreement.Agreement{Collaboration: collaboration, Noise: agreement.NoiseEveryone, Layouts: []string{agreement.LayoutHashed}, Limits: limits}
+func (c *Cluster) start(ctx context.Context, collaboration string, limits agreement.Limits, purposes []string, members []Member) error {
+	a := &agreement.Agreement{
+		Collaboration: collaboration, Noise: agreement.NoiseEveryone, Layouts: []string{agreement.LayoutHashed}, Limits: limits, Purposes: purposes,
+	}
 	addresses, err := freeAddresses(len(members) + 1)
 	if err != nil {
 		return err
@@ -75,7 +77,7 @@ func (c *Cluster) start(ctx context.Context, collaboration string, limits agreem
 		return err
 	}
 	for _, m := range members {
-		if err := c.spawn(m.Name, "party", "--config", m.ConfigFile, "--ledger", c.path(m.Name+".ledger"), "--create-ledger"); err != nil {
+		if err := c.spawn(m.Name, "party", "--config", m.ConfigFile, "--state", c.path(m.Name), "--create-state"); err != nil {
 			return err
 		}
 	}

@@ -70,6 +70,11 @@ var bySQL = map[string]map[string]asked{
 		},
 	},
 	"adventureworks": {
+		"bike buyers whom apparel may write to, by age": { // who does not consent in every row is no customer
+			`SELECT age_band, count(*) FROM bikes JOIN (
+				SELECT person FROM apparel_rows GROUP BY person HAVING sum(consent = 'yes') = count(*)) USING (person) GROUP BY 1`,
+			[]term{{1, "bikes apparel", 1, ""}},
+		},
 		"reach of bikes and gear": {
 			`SELECT count(*) FROM (SELECT person FROM bikes UNION SELECT person FROM gear)`,
 			[]term{{1, "bikes", 0, ""}, {1, "gear", 0, ""}, {-1, "bikes gear", 0, ""}},

@@ -11,10 +11,11 @@ import (
 )
 
 // Small companies. Of alpha's five customers four are beta's too, which has five; two of the four are in the north, three
-// are gold.
+// are gold, and only who is gold consents to profiling. Beta, too, answers for it.
 const (
 	small = `collaboration: shops
-agreement: {epsilon_per_query: 5, epsilon_total: 10}
+agreement: {purposes: [planning, profiling, "measuring success"], epsilon_per_query: 5, epsilon_total: 10}
+purpose: planning
 parties:
   - name: alpha
     source: {csv: alpha.csv}
@@ -25,20 +26,23 @@ parties:
       region: {sql: region, values: [north, south]}
     measures:
       spend: {sql: "CASE WHEN tier = 'gold' THEN 40 WHEN region = 'south' THEN 10 END", clip: [0, 30], unit: EUR, step: 1}
+    purposes: {planning: {consent: "true"}, profiling: {consent: "tier = 'gold'"}}
   - name: beta
     source: {csv: beta.csv}
     identity: {column: id, type: opaque}
     customers_up_to: 9
+    purposes: {planning: {consent: "true"}, profiling: {consent: "true"}}
   - name: gamma
     source: {csv: gamma.csv}
     identity: {column: mail, type: email}
     customers_up_to: 9
-    purposes: [planning, "measuring success"]
+    purposes: {planning: {consent: "true"}, "measuring success": {consent: "true"}}
   - name: delta
     source: {csv: beta.csv}
     identity: {column: id, type: opaque}
     customers_up_to: 9
     limits: {epsilon_per_query: 4, epsilon_total: 4.5}
+    purposes: {planning: {consent: "true"}}
 questions:
   - {name: overlap, count: alpha.member && beta.member, epsilon: 5}
 `
@@ -96,20 +100,20 @@ func TestFileErrors(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{"collaboration:", "colaboration:", `lab.yaml:1: unknown key "colaboration", did you mean "collaboration"?`},
 		{"epsilon_total: 10}", "epsilon_totl: 10}", `lab.yaml:2: unknown key "epsilon_totl", did you mean "epsilon_total"?`},
-		{"parties:\n", "precison: low\nparties:\n", `lab.yaml:3: unknown key "precison", did you mean "precision"?`},
-		{"    segments:", "    segment:", `lab.yaml:8: unknown key "segment", did you mean "segments"?`},
-		{"csv: alpha.csv", "parquet: a", `lab.yaml:5: unknown key "parquet"`},
-		{"{name: overlap,", "{name: overlap, group_by: [],", `lab.yaml:28: unknown key "group_by"`},
+		{"parties:\n", "precison: low\nparties:\n", `lab.yaml:4: unknown key "precison", did you mean "precision"?`},
+		{"    segments:", "    segment:", `lab.yaml:9: unknown key "segment", did you mean "segments"?`},
+		{"csv: alpha.csv", "tsv: a", `lab.yaml:6: unknown key "tsv"`},
+		{"{name: overlap,", "{name: overlap, group_by: [],", `lab.yaml:32: unknown key "group_by"`},
 		{"epsilon_per_query: 5,", "epsilon_per_query: .nan,", "lab.yaml:2: epsilon NaN: must be a finite number"},
 		{"epsilon_per_query: 5,", "epsilon_per_query: .inf,", "lab.yaml:2: epsilon +Inf: must be a finite number"},
 		{"epsilon_total: 10}", "epsilon_total: -10}", "lab.yaml:2: epsilon -10: must be above 0"},
 		{"epsilon_total: 10}", "epsilon_total: 0}", "lab.yaml:2: epsilon 0: must be above 0"},
-		{"epsilon: 5}", "epsilon: five}", "lab.yaml:28: cannot unmarshal !!str `five` into float64"},
+		{"epsilon: 5}", "epsilon: five}", "lab.yaml:32: cannot unmarshal !!str `five` into float64"},
 		{"epsilon: 5}", "epsilon: 5", "lab.yaml:"},
 		{"name: beta", "name: alpha", `there are two parties "alpha"`},
 		{"name: beta", "name: coordinator", "the name is taken by the coordinator"},
 		{"name: beta", "name: Beta", `name "Beta"`},
-		{"{csv: beta.csv}", "{}", `party "beta": source: no csv`},
+		{"{csv: beta.csv}", "{}", `party "beta": source: none`},
 		{"    customers_up_to: 9\n    segments", "    segments", "customers_up_to 0: must be 1 to"},
 		{"[north, south]", "[north, unknown]", `value "unknown": every dimension has it without declaring it`},
 		{small[strings.Index(small, "questions:"):], "", "questions is empty"},
@@ -128,6 +132,9 @@ func TestAgreementErrors(t *testing.T) {
 		{"collaboration: shops", "collaboration: ''", "collaboration"},
 		{"epsilon_total: 10}", "epsilon_total: 4}", "epsilon_total"},
 		{"epsilon_per_query: 5, ", "", "epsilon_per_query"},
+		{`purposes: [planning, profiling, "measuring success"], `, "", "purposes: 0 of them, must be 1 to 50"},
+		{"[planning, profiling,", "[planning, planning,", `purpose "planning": named twice`},
+		{"agreement: {", "agreement: {identifiers: [{type: opaque}, {type: opaque}], ", "a type named twice"},
 		{"parties:\n", "noise: nobody\nparties:\n", `"nobody"`},
 		{"epsilon_total: 10}", "epsilon_total: 10, delta_per_query: .nan}", "delta_per_query"},
 	} {
@@ -151,7 +158,7 @@ func TestSourceErrors(t *testing.T) {
 		"million characters":    {alphaRows + "c5," + strings.Repeat("x", 1_000_000) + ",north\n", "invalid", "line 7: longer than 262144 bytes"},
 		"not UTF-8":             {alphaRows + "c5,\xff\xfe,north\n", "invalid", "line 7: not UTF-8"},
 		"zero bytes":            {"\x00\x00\x00\x00", "invalid", "not text in UTF-8"},
-		"only nobodies":         {"id,tier,region\n,gold,north\n \t,gold,north\n", "invalid", "no row has an id"},
+		"only nobodies":         {"id,tier,region\n,gold,north\n \t,gold,north\n", "invalid", "has an id"},
 		"too many customers": {
 			alphaRows + "c11,,\nc12,,\nc13,,\nc14,,\nc15,,\n", "limit",
 			"more customers than customers_up_to says, 9",

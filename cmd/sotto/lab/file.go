@@ -16,15 +16,17 @@ import (
 // File is a lab file. Unknown keys are errors; paths in it are relative to it.
 type File struct {
 	Collaboration string         `yaml:"collaboration"`
-	Agreement     Limits         `yaml:"agreement"` // limits that each party enforces
+	Agreement     Agreement      `yaml:"agreement"` // what each party holds questions to
 	Noise         string         `yaml:"noise"`     // everyone (default) or coordinator
 	Parties       []config.Party `yaml:"parties"`
 	Questions     []Question     `yaml:"questions"`
 	Defaults      `yaml:",inline"`
 }
 
-// Limits are the agreement's.
-type Limits struct {
+// Agreement is what a lab file says of the agreement.
+type Agreement struct {
+	Purposes        []string               `yaml:"purposes"`    // what questions may be for
+	Identifiers     []agreement.Identifier `yaml:"identifiers"` // what customers are matched by; left out: what each party has
 	EpsilonPerQuery agreement.MicroEpsilon `yaml:"epsilon_per_query"`
 	EpsilonTotal    agreement.MicroEpsilon `yaml:"epsilon_total"`
 	DeltaPerQuery   float64                `yaml:"delta_per_query"` // default DefaultDelta
@@ -40,7 +42,7 @@ type Defaults struct {
 	Precision string  `yaml:"precision"`
 	Mechanism string  `yaml:"mechanism"`
 	Delta     float64 `yaml:"delta"`
-	Purpose   string  `yaml:"purpose"`
+	Purpose   string  `yaml:"purpose"` // one of the agreement's; every question has one
 }
 
 // Question is one question of a lab file.

@@ -19,9 +19,9 @@ import (
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/identity"
 	"github.com/sotto-dev/sotto/party"
-	"github.com/sotto-dev/sotto/party/config"
 	"github.com/sotto-dev/sotto/party/customers"
-	"github.com/sotto-dev/sotto/party/ledger"
+	"github.com/sotto-dev/sotto/party/state"
+	"github.com/sotto-dev/sotto/party/vault"
 )
 
 // Lab is a running collaboration.
@@ -33,7 +33,7 @@ type Lab struct {
 	nodes *errgroup.Group
 }
 
-// Start loads all parties' customers and starts all nodes of the file, each with an identity, a ledger and a loopback
+// Start loads all parties' customers and starts all nodes of the file, each with an identity, a state and a loopback
 // address of its own, in a temporary folder. Nodes log to logger.
 func Start(ctx context.Context, f *File, logger *slog.Logger) (*Lab, error) {
 	dir, err := os.MkdirTemp("", "sotto-lab-")
@@ -51,7 +51,8 @@ func Start(ctx context.Context, f *File, logger *slog.Logger) (*Lab, error) {
 func (l *Lab) start(ctx, running context.Context, f *File, logger *slog.Logger) error {
 	a := &agreement.Agreement{
 		Collaboration: f.Collaboration, Noise: agreement.Noise(first(f.Noise, string(agreement.NoiseEveryone))),
-		Layouts: []string{agreement.LayoutHashed},
+		Layouts:  []string{agreement.LayoutHashed},
+		Purposes: f.Agreement.Purposes, Identifiers: f.Agreement.Identifiers,
 		Limits: agreement.Limits{
 			EpsilonPerQuery: f.Agreement.EpsilonPerQuery, EpsilonTotal: f.Agreement.EpsilonTotal,
 			DeltaPerQuery: first(f.Agreement.DeltaPerQuery, DefaultDelta),
@@ -119,15 +120,23 @@ func (l *Lab) start(ctx, running context.Context, f *File, logger *slog.Logger) 
 		return err
 	}
 	for i := range f.Parties {
-		o, err := l.party(ctx, a, &f.Parties[i], keys[f.Parties[i].Name])
+		p := &f.Parties[i]
+		kept, err := l.newState(p.Name)
 		if err != nil {
 			return err
 		}
+		node, err := party.New(ctx, party.Options{
+			Agreement: a, Config: p, Key: keys[p.Name], State: kept, Logger: logger.With("node", p.Name),
+			Load: func(ctx context.Context, o customers.Options) (*customers.Snapshot, error) {
+				return customers.Load(ctx, p, o)
+			},
+		})
+		if err != nil {
+			return errors.Join(err, kept.Close()) // names the party
+		}
 		listener := listeners[started]
 		started++
-		l.nodes.Go(func() error {
-			return errors.Join(party.Serve(running, o, listener, logger.With("node", o.Config.Name)), o.Ledger.Close())
-		})
+		l.nodes.Go(func() error { return errors.Join(node.Serve(running, listener), kept.Close()) })
 	}
 	if err := l.coordinator(running, a, keys[agreement.CoordinatorName], listeners[started], logger); err != nil {
 		return err
@@ -137,17 +146,18 @@ func (l *Lab) start(ctx, running context.Context, f *File, logger *slog.Logger) 
 	return err
 }
 
-func (l *Lab) party(ctx context.Context, a *agreement.Agreement, p *config.Party, key *identity.Key) (party.Options, error) {
-	snapshot, err := customers.Load(ctx, p)
+// newState makes the state of a party's node, under a key that nobody keeps: it is gone with the lab.
+func (l *Lab) newState(party string) (*state.State, error) {
+	sealed, err := vault.New()
 	if err != nil {
-		return party.Options{}, err // names the party
+		return nil, err
 	}
-	path := filepath.Join(l.dir, p.Name+".ledger")
-	if err := ledger.Create(path); err != nil {
-		return party.Options{}, err
+	folder := filepath.Join(l.dir, "state", party)
+	if err := state.Create(folder, sealed); err != nil {
+		sealed.Close()
+		return nil, err
 	}
-	book, err := ledger.Open(path)
-	return party.Options{Agreement: a, Config: p, Key: key, Ledger: book, Customers: snapshot}, err
+	return state.Open(folder, sealed)
 }
 
 func (l *Lab) coordinator(running context.Context, a *agreement.Agreement, key *identity.Key, listener net.Listener, logger *slog.Logger) error {

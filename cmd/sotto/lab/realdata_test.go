@@ -16,6 +16,8 @@ import (
 
 	"github.com/sotto-dev/sotto/client"
 	"github.com/sotto-dev/sotto/cmd/sotto/lab"
+	"github.com/sotto-dev/sotto/internal/ids"
+	"github.com/sotto-dev/sotto/party/config"
 )
 
 // tries is how often a question is asked before its answers count as wrong. Salts and noise are drawn anew each time, so
@@ -110,7 +112,7 @@ func TestBytesInsteadOfAddresses(t *testing.T) {
 	file := *q.file
 	file.Parties = slices.Clone(file.Parties)
 	for i := range file.Parties {
-		file.Parties[i].Identity.Type = "opaque"
+		file.Parties[i].Identity = config.Identities{{Column: file.Parties[i].Identity[0].Column, Type: ids.Opaque}}
 	}
 	people := q.truth[""]
 	q.file, q.truth = &file, map[string]float64{"": readTruth(t, "adventureworks").ExactBytes}

@@ -18,7 +18,7 @@ func TestRefusals(t *testing.T) {
 	}
 	running := start(t, file)
 	defer stop(t, running)
-	good := client.Question{Count: "alpha.member && beta.member", Epsilon: 5}
+	good := client.Question{Count: "alpha.member && beta.member", Epsilon: 5, Purpose: "planning"}
 	for _, c := range []struct {
 		change func(*client.Question)
 		kind   string
@@ -53,10 +53,12 @@ func TestRefusals(t *testing.T) {
 		{count("alpha.member && (beta.member || !beta.member)"), "invalid", "beta makes no difference to the audience"},
 		{count("alpha.gold && !alpha.gold && beta.member"), "invalid", "alpha makes no difference to the audience"},
 		{count("alpha.member"), "unsupported", "alpha alone"},
-		{count("alpha.member && gamma.member"), "purpose", `gamma does not answer questions for the purpose ""`},
+		{purpose(good.Count, ""), "purpose", "a question must say its purpose"},
+		{purpose(good.Count, "Planning"), "purpose", `purpose "Planning" is not one of the agreement`},
 		{purpose("alpha.member && gamma.member", "profiling"), "purpose", `gamma does not answer questions for the purpose "profiling"`},
 		{purpose("alpha.member && gamma.member", "planning"), "unsupported", "alpha identifies customers by opaque and gamma by email"},
-		{purpose(good.Count, strings.Repeat("x", 201)), "size", "purpose has 201 bytes, at most 200"},
+		{purpose(good.Count, "measuring success"), "purpose", `alpha does not answer questions for the purpose "measuring success"`},
+		{purpose(good.Count, strings.Repeat("x", 201)), "purpose", `xx" is not one of the agreement`},
 
 		{sum("alpha.spend", ""), "invalid", "audience is empty"},
 		{sum("alpha.spent", good.Count), "unknown_name", `alpha has no measure "spent"`},
@@ -74,7 +76,7 @@ func TestRefusals(t *testing.T) {
 		{change(client.Question{Total: []string{"alpha.gold", "!beta.member"}}), "invalid", "people who are not customers of beta"},
 		{change(client.Question{Total: []string{"alpha.gold", "beta.member"}, By: []string{"alpha.region"}}), "unsupported", "can't be grouped"},
 		{change(client.Question{Frequency: []string{"alpha.gold", "beta.member"}, By: []string{"alpha.region"}}), "unsupported", "can't be grouped"},
-		{change(client.Question{Frequency: []string{"alpha.gold", "gamma.member"}, Purpose: "planning"}), "unsupported", "can't be compared"},
+		{change(client.Question{Frequency: []string{"alpha.gold", "gamma.member"}}), "unsupported", "can't be compared"},
 
 		{epsilon(0), "invalid", "epsilon 0: must be above 0"},
 		{epsilon(-1), "invalid", "epsilon -1: must be above 0"},
@@ -133,7 +135,7 @@ func TestBudgets(t *testing.T) {
 		{"alpha.member && delta.member", 0.1, "budget", "delta: the question costs epsilon 0.1; of all analysts' 4.5 in total 0.0"},
 		{"alpha.member && beta.member", 1, "budget", "beta: the question costs epsilon 1; of all analysts' 10 in total 0.5"},
 	} {
-		q := client.Question{Count: c.count, Epsilon: c.epsilon}
+		q := client.Question{Count: c.count, Epsilon: c.epsilon, Purpose: "planning"}
 		answer, err := running.Ask(t.Context(), q, nil)
 		if c.kind != "" {
 			checkFailure(t, err, c.kind, c.says)
@@ -159,10 +161,10 @@ func sum(measure, where string) func(*client.Question) {
 	return change(client.Question{Sum: measure, Where: where})
 }
 
-// change replaces all of a question but its price.
+// change replaces all of a question but its price and purpose.
 func change(to client.Question) func(*client.Question) {
 	return func(q *client.Question) {
-		to.Epsilon = q.Epsilon
+		to.Epsilon, to.Purpose = q.Epsilon, q.Purpose
 		*q = to
 	}
 }

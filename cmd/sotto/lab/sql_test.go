@@ -13,6 +13,7 @@ import (
 	_ "modernc.org/sqlite" // another engine than the parties have
 
 	"github.com/sotto-dev/sotto/cmd/sotto/lab"
+	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/party/config"
 )
 
@@ -54,12 +55,12 @@ func fill(db *sql.DB, p *config.Party) error {
 	columns := []string{"person TEXT"}
 	for i, name := range header {
 		columns = append(columns, fmt.Sprintf("%q TEXT", name))
-		if name == p.Identity.Column {
+		if name == p.Identity[0].Column {
 			id = i
 		}
 	}
 	if id < 0 {
-		return fmt.Errorf("%s has no column %q", p.Source.CSV, p.Identity.Column)
+		return fmt.Errorf("%s has no column %q", p.Source.CSV, p.Identity[0].Column)
 	}
 	tx, err := db.Begin()
 	if err != nil {
@@ -73,7 +74,7 @@ func fill(db *sql.DB, p *config.Party) error {
 	if err != nil {
 		return err
 	}
-	normalizer := p.Identity.Normalizer()
+	normalizer := ids.Normalizer{Type: p.Identity[0].Type}
 	for {
 		row, err := rows.Read()
 		if errors.Is(err, io.EOF) {
