@@ -228,9 +228,17 @@ func (n *Node) end(s *session, why error) error {
 	s.expiry.Stop()
 	s.Erase()
 	n.mu.Lock()
+	_, known := n.sessions[s.id]
 	delete(n.sessions, s.id)
 	n.mu.Unlock()
-	return n.ledger.Lapse(s.id)
+	err := n.ledger.Lapse(s.id)
+	if why == nil || !known || err != nil {
+		return err
+	}
+	if stored, err := n.stored(context.Background(), s.id); stored != nil || err != nil {
+		return err // it was released, though perhaps to nobody
+	}
+	return n.lapsed(s, why)
 }
 
 // until runs a call that may wait for a stream's peer until it returns, or until ctx ends. A call that is left behind comes

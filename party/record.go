@@ -3,9 +3,9 @@ package party
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
@@ -63,9 +63,15 @@ func (n *Node) accepted(id [16]byte, v *view, asked audit.Entry) (taking []uint6
 	return taking, n.state.Audit.Record(asked)
 }
 
+// lapsed records that a question ended here without an answer, and why.
+func (n *Node) lapsed(s *session, why error) error {
+	s.asked.Action, s.asked.Verdict, s.asked.At, s.asked.Reason = audit.Lapse, audit.Done, time.Time{}, fault.From(why).Message
+	return n.state.Audit.Record(s.asked)
+}
+
 // start records that the node is on the air, and whether its config or the agreement is another one than before.
 func (n *Node) start() error {
-	declared, err := json.Marshal(n.config) // with its maps in order
+	declared, err := n.config.Encode()
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package party
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,18 +23,23 @@ import (
 	"github.com/sotto-dev/sotto/party/vault"
 )
 
-// world is one node with customers in a file, a clock and a state of its own; the other members exist by name only.
+// world is one node with customers in a file, a clock and a state of its own; the other members are keys and nothing more.
 type world struct {
 	*testing.T
 	*Node
 	folder    string
 	agreement *agreement.Agreement
 	config    *config.Party
-	key       *identity.Key
+	keys      map[string]*identity.Key // by name
+	key       *identity.Key            // the node's
 	state     *state.State
 	clock     atomic.Int64 // Unix seconds
 	trace     func(string)
+	logger    *slog.Logger
 }
+
+// everybody has a key: the parties, the coordinator, an analyst, an administrator, and somebody whom nobody knows.
+var everybody = []string{"shop", "bank", "coordinator", "ana", "privacy_desk", "stranger"}
 
 // start is when worlds begin.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -65,22 +71,52 @@ func newWorld(t *testing.T, yaml, csv string) *world {
 	w.clock.Store(start.Unix())
 	w.write("party.yaml", yaml)
 	w.write("customers.csv", csv)
+	for _, name := range everybody {
+		_, err := identity.Create(filepath.Join(w.folder, name), name)
+		w.must(err)
+	}
+	w.must(vault.NewKeyFile(filepath.Join(w.folder, "data.key")))
+	v := w.vault()
+	w.must(state.Create(filepath.Join(w.folder, "state"), v))
+	v.Close()
+	return w.open()
+}
+
+// openWorld returns the world that another one has left in a folder.
+func openWorld(t *testing.T, folder string, now time.Time) *world {
+	w := &world{T: t, folder: folder}
+	w.clock.Store(now.Unix())
+	return w.open()
+}
+
+func (w *world) open() *world {
+	w.declare()
+	w.begin()
+	w.Cleanup(w.end)
+	return w
+}
+
+// declare reads the party's file and the keys, and makes the agreement.
+func (w *world) declare() {
+	w.keys = map[string]*identity.Key{}
+	for _, name := range everybody {
+		key, err := identity.Open(filepath.Join(w.folder, name))
+		w.must(err)
+		w.keys[name] = key
+	}
+	w.key = w.keys["shop"]
 	var err error
-	w.key, err = identity.Generate()
-	w.must(err)
-	other, err := identity.Generate()
-	w.must(err)
-	third, err := identity.Generate()
-	w.must(err)
 	w.config, err = config.Load(filepath.Join(w.folder, "party.yaml"))
 	w.must(err)
+	w.config.Administrators = []config.Administrator{{Name: "privacy_desk", Key: w.keys["privacy_desk"].Public()}}
 	w.agreement = &agreement.Agreement{
-		Collaboration: "loyalty", Coordinator: agreement.Coordinator{Address: "localhost:1", Key: third.Public()},
+		Collaboration: "loyalty", Coordinator: agreement.Coordinator{Address: "localhost:1", Key: w.keys["coordinator"].Public()},
 		Parties: []agreement.Party{
-			{Name: "bank", Address: "localhost:2", Key: other.Public()}, {Name: "shop", Address: "localhost:3", Key: w.key.Public()},
+			{Name: "bank", Address: "localhost:2", Key: w.keys["bank"].Public()}, {Name: "shop", Address: "localhost:3", Key: w.key.Public()},
 		},
+		Analysts: []agreement.Analyst{{Name: "ana", Organisation: "agency", Key: w.keys["ana"].Public()}},
 		Purposes: []string{"ads", "planning", "research"},
-		Limits:   agreement.Limits{EpsilonPerQuery: 1e6, EpsilonTotal: 1e7, DeltaPerQuery: 1e-6, DeltaTotal: 1e-5},
+		Limits:   agreement.Limits{EpsilonPerQuery: 1e6, EpsilonTotal: 1e9, DeltaPerQuery: 1e-6, DeltaTotal: 1e-2},
 		Noise:    agreement.NoiseEveryone, Layouts: []string{agreement.LayoutHashed},
 	}
 	if len(w.config.Identity) > 1 {
@@ -89,13 +125,6 @@ func newWorld(t *testing.T, yaml, csv string) *world {
 		}
 	}
 	w.must(w.agreement.Check())
-	w.must(vault.NewKeyFile(filepath.Join(w.folder, "data.key")))
-	v := w.vault()
-	w.must(state.Create(filepath.Join(w.folder, "state"), v))
-	v.Close()
-	w.begin()
-	t.Cleanup(w.end)
-	return w
 }
 
 func (w *world) must(err error) {
@@ -128,7 +157,7 @@ func (w *world) begin() {
 
 func (w *world) options() Options {
 	return Options{
-		Agreement: w.agreement, Config: w.config, Key: w.key, State: w.state, Trace: w.trace,
+		Agreement: w.agreement, Config: w.config, Key: w.key, State: w.state, Trace: w.trace, Logger: w.logger,
 		Now: func() time.Time { return time.Unix(w.clock.Load(), 0) },
 		Load: func(ctx context.Context, o customers.Options) (*customers.Snapshot, error) {
 			return customers.Load(ctx, w.config, o)

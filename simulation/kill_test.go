@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -45,7 +46,7 @@ type death struct {
 func (d death) name() string { return fmt.Sprintf("%s %s", d.point, d.which) }
 
 // deaths are all points that a party comes to in a question: every step of the protocol, and within each change of the
-// ledger every moment at which the disk holds something else than before.
+// ledger and of the audit log every moment at which the disk holds something else than before.
 var deaths = []death{
 	{"prepare: received", 1, "", counting, false},
 	{"prepare: checked", 1, "", counting, false},
@@ -54,6 +55,12 @@ var deaths = []death{
 	{"ledger: reserve committed", 1, "", counting, false},
 	{"ledger: reserve kept", 1, "", counting, false},
 	{"prepare: reserved", 1, "", counting, false},
+	{"prepare: view kept", 1, "", counting, false},
+	{"audit: before append", 1, "of the question", counting, false},
+	{"audit: append written", 1, "of the question", counting, false},
+	{"audit: append committed", 1, "of the question", counting, false},
+	{"audit: append kept", 1, "of the question", counting, false},
+	{"prepare: recorded", 1, "", counting, false},
 	{"prepare: committed", 1, "", counting, false},
 	{"open: received", 1, "", counting, false},
 	{"open: revealed", 1, "", counting, false},
@@ -81,6 +88,11 @@ var deaths = []death{
 	{"ledger: release committed", 1, "", counting, true},
 	{"ledger: release kept", 1, "", counting, true},
 	{"release: stored", 1, "", counting, true},
+	{"audit: before append", 2, "of the release", counting, true},
+	{"audit: append written", 2, "of the release", counting, true},
+	{"audit: append committed", 2, "of the release", counting, true},
+	{"audit: append kept", 2, "of the release", counting, true},
+	{"release: recorded", 1, "", counting, true},
 	{"release: sent", 1, "", counting, true},
 	{"ledger: before lapse", 1, "", failing, false},
 	{"ledger: lapse written", 1, "", failing, false},
@@ -88,8 +100,9 @@ var deaths = []death{
 	{"ledger: lapse kept", 1, "", failing, false},
 }
 
-// TestDeathsAreAllPoints guards the list of deaths: it has every point that a party comes to, and no other; of more than 30
-// distinct names.
+// TestDeathsAreAllPoints guards the list of deaths: it has every point that a party comes to in a question, and no other; of
+// more than 30 distinct names. Files are left out: one is written when a view of the customers is asked about first, and
+// package members kills there.
 func TestDeathsAreAllPoints(t *testing.T) {
 	var mu sync.Mutex
 	seen, listed := map[string]bool{}, map[string]bool{}
@@ -99,10 +112,15 @@ func TestDeathsAreAllPoints(t *testing.T) {
 	bank.trace = func(point string) {
 		mu.Lock()
 		defer mu.Unlock()
-		seen[point] = true
+		if !strings.HasPrefix(point, "file: ") {
+			seen[point] = true
+		}
 	}
 	bank.restart()
 	c.back()
+	mu.Lock()
+	clear(seen) // of the start
+	mu.Unlock()
 	for _, one := range []course{counting, failing, beingLast, union} {
 		if _, err := c.run(one); (err != nil) != one.fails {
 			t.Errorf("%s: %v", wording(one.Question), err)

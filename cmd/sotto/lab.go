@@ -21,13 +21,15 @@ func (k *labCommand) Help() string {
 prints the answers, and removes all that it made. The file:
 
   collaboration: telco
-  agreement: {epsilon_per_query: 10, epsilon_total: 100}
+  agreement: {purposes: [planning], epsilon_per_query: 10, epsilon_total: 100}
+  purpose: planning                       # of all questions that name none
   precision: medium                       # low, medium or high; default for all questions
   parties:
     - name: phoneco
       source: {csv: phoneco.csv}          # relative to the file
       identity: {column: customer_id, type: opaque}
       customers_up_to: 10000
+      purposes: {planning: {consent: "true"}}   # SQL: whose data may be used for it
       segments: {churned: "churn = 'Yes'"}
       dimensions:
         age_band: {sql: "age_band", values: ["under 65", "65+"]}
@@ -35,6 +37,7 @@ prints the answers, and removes all that it made. The file:
       source: {csv: netco.csv}
       identity: {column: customer_id, type: opaque}
       customers_up_to: 8000
+      purposes: {planning: {consent: "consented = 'yes'"}}
   questions:
     - name: overlap by age
       count: "phoneco.member && netco.member"
@@ -43,7 +46,7 @@ prints the answers, and removes all that it made. The file:
 
 In the place of count, a question can have sum or mean of a measure ("phoneco.spend") with where; or total or frequency of a list
 of audiences of one party each. It can also have mechanism (laplace or gaussian), delta, precision, layout, purpose, and fresh,
-to be asked anew where the same was asked before. A party can also have measures, purposes and limits: sotto party --help.`
+to be asked anew where the same was asked before. A party can also have measures, retention, limits and other sources: sotto party --help.`
 }
 
 func (k *labCommand) Run(ctx context.Context, c console) (err error) {

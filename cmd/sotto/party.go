@@ -86,9 +86,15 @@ type partyNodeCommand struct {
 	CreateState bool   `help:"Make a new, empty state first; on a node's very first start."`
 }
 
-func (p *partyNodeCommand) Help() string {
-	return `Loads the customers, then answers the coordinator until interrupted. Logs to standard error, one JSON object per request;
-no customer's value and no exact count is ever logged.
+func (p *partyCommand) Help() string {
+	return `sotto party loads the customers, then answers the coordinator until interrupted. It logs to standard error, one JSON object per
+request; no customer's value and no exact count is ever logged.
+
+  sotto party check --agreement agreement.yaml --config party.yaml        # what it would be, before anything goes on the air
+  sotto party --agreement agreement.yaml --identity identity --config party.yaml --state state --create-state   # the very first start
+  sotto party --agreement agreement.yaml --identity identity --config party.yaml --state state                  # all others
+
+SOTTO_AGREEMENT, SOTTO_IDENTITY, SOTTO_CONFIG and SOTTO_STATE stand for the flags of these names.
 
 The party's file:
 
@@ -116,9 +122,7 @@ A source in PostgreSQL, loaded anew every day:
 
   source:
     postgres: {connection: {file: pg.url}, table: crm.customers}   # or {env: PG_URL}; or query: "SELECT …"
-    refresh: 24h
-
-sotto party check looks at all of it without going on the air.`
+    refresh: 24h`
 }
 
 func (p *partyNodeCommand) Run(ctx context.Context, c console) (err error) {

@@ -194,7 +194,8 @@ func (r *transcript) translate(text string) string {
 var (
 	// A terminal shows these stages as a bar, which is gone when the answer is there.
 	stage  = regexp.MustCompile(`(?m)^(queued|prepare|open|contribute|release|done)\n`)
-	number = regexp.MustCompile(`^(\(?)-?[0-9][0-9.,]*(e-?[0-9]+)?[),;]*$`)
+	// Also days and times of day.
+	number = regexp.MustCompile(`^(\(?)-?[0-9][0-9.,]*(e-?[0-9]+)?[),;]*$|^\d+-\d\d-\d\d$|^\d\d:\d\d:\d\d$`)
 )
 
 // same compares what README.md shows with what was said. A generated name that README.md shows for the first time stands

@@ -52,6 +52,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -117,6 +118,13 @@ func Load(path string) (*Party, error) {
 	}
 	p.ResolveFrom(filepath.Dir(path))
 	return &p, nil
+}
+
+// Encode returns the declaration as bytes that are the same wherever its file lies, to tell whether it is another one.
+func (p *Party) Encode() ([]byte, error) {
+	moved := *p
+	moved.Source = p.Source.local()
+	return json.Marshal(moved) // with its maps in order
 }
 
 // ResolveFrom makes paths that are relative to folder, where the declaration was read, relative to the working directory.

@@ -66,3 +66,19 @@ func (s *Source) resolveFrom(folder string) {
 		s.Postgres.ResolveFrom(folder)
 	}
 }
+
+// local returns the source with the names of files alone.
+func (s Source) local() Source {
+	if s.CSV != "" {
+		s.CSV = filepath.Base(s.CSV)
+	}
+	if s.Parquet != "" {
+		s.Parquet = filepath.Base(s.Parquet)
+	}
+	if s.Postgres != nil && s.Postgres.Connection.File != "" {
+		moved := *s.Postgres
+		moved.Connection.File = filepath.Base(moved.Connection.File)
+		s.Postgres = &moved
+	}
+	return s
+}

@@ -1,11 +1,14 @@
 package customers_test
 
 import (
+	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/party/config"
+	"github.com/sotto-dev/sotto/party/customers"
 )
 
 // A row that is too old, or of unknown age, is as if it were not in the file: it counts for no amount, segment, value, consent
@@ -51,6 +54,17 @@ func TestRetention(t *testing.T) {
 		if got := mays(s, 0, at(now)); got != want {
 			t.Errorf("at %s %s may, want %s", now, got, want)
 		}
+	}
+	// A load at that very moment leaves out the row, and not its customer.
+	o := plain
+	o.Now = time.Unix(at("2026-03-02T00:00:00Z"), 0)
+	s, err := customers.Load(context.Background(), declare(), o)
+	if err != nil || !slices.Equal(s.Amounts[0], []int32{7, 1, 5, 9}) || int64(s.KeepUntil[2]) != at("2029-02-28T00:00:00Z") || s.Dimensions[0][2] != 0 {
+		t.Errorf("a day later there are %+v, error %v", s, err)
+	}
+	o.Now = o.Now.Add(-time.Second)
+	if s, err = customers.Load(context.Background(), declare(), o); err != nil || !slices.Equal(s.Amounts[0], []int32{7, 1, 10, 9}) {
+		t.Errorf("a second before there are %+v, error %v", s, err)
 	}
 	// Without a retention all rows count, and nobody is too old.
 	p = declare()

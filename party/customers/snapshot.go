@@ -20,7 +20,7 @@
 // zone; ids are text. A dimension that is nothing but a column has the column's values as text: those of a CSV file as they are
 // written there, others as PostgreSQL writes them, 1.50 in a column with two decimals, 2 and 0.5 in one of floats, which a
 // program that writes CSV may call 2.0. A column of a CSV file is of a type if all its values are written as that type would
-// be: not with leading zeros, and not numbers of 2⁵³ and more.
+// be: without leading zeros, and below 2⁶³, or 2⁵³ if it is not whole.
 //
 // The order of files is that of their names and lines. A table of PostgreSQL has none of its own: where rows of one customer
 // differ in a dimension, only a query with ORDER BY says which is the first.
@@ -140,7 +140,7 @@ func (s *Snapshot) Find(id ids.ID) []int {
 		}
 	}
 	for i := range s.Aliases {
-		if s.Aliases[i].ID == id && !slices.Contains(found, int(s.Aliases[i].Customer)) {
+		if s.Aliases[i].ID == id { // of another type than the one that counts, and there once
 			found = append(found, int(s.Aliases[i].Customer))
 		}
 	}

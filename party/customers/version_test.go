@@ -1,9 +1,13 @@
 package customers_test
 
 import (
+	"context"
+	"strings"
 	"testing"
 
+	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/party/config"
+	"github.com/sotto-dev/sotto/party/customers"
 )
 
 // The version tells apart any two snapshots that say different things, and only those.
@@ -89,5 +93,53 @@ func TestVersionOfAmounts(t *testing.T) {
 			t.Errorf("%s has the version of %s", name, other)
 		}
 		seen[version] = name
+	}
+}
+
+// The version covers who consents to what, from when until when, until when rows may be used, and all ids.
+func TestVersionOfConsents(t *testing.T) {
+	const content = "id,phone,agreed,given,bought\n1,030 100001,true,2026-01-01 10:00:00,2026-01-01\n2,,false,2026-01-02,2026-01-02\n"
+	declare := func(content string) *config.Party {
+		p := partyOf(t, content)
+		p.Identity = append(p.Identity, config.Identity{Column: "phone", Type: ids.Phone, Country: "DE"})
+		p.Purposes = map[string]config.Purpose{"planning": {Consent: "agreed", Given: "given", ValidFor: config.Period{Years: 1}}}
+		p.Retention = config.Retention{Since: "bought", KeepFor: config.Period{Years: 1}}
+		return p
+	}
+	change := func(p *config.Party, u config.Purpose) *config.Party {
+		p.Purposes = map[string]config.Purpose{"planning": u}
+		return p
+	}
+	renamed, unlimited, single, two := declare(content), declare(content), declare(content), declare(content)
+	renamed.Purposes = map[string]config.Purpose{"marketing": renamed.Purposes["planning"]}
+	unlimited.Retention = config.Retention{}
+	single.Identity = single.Identity[:1]
+	two.Purposes["marketing"] = config.Purpose{Consent: "false"}
+	seen := map[[32]byte]string{}
+	for name, p := range map[string]*config.Party{
+		"as it is":      declare(content),
+		"agreed":        declare(strings.Replace(content, "false", "true", 1)),
+		"given":         declare(strings.Replace(content, "10:00:00", "10:00:01", 1)),
+		"bought":        declare(strings.Replace(content, ",2026-01-01\n", ",2025-12-31\n", 1)),
+		"phone":         declare(strings.Replace(content, "100001", "100002", 1)),
+		"one more":      declare(content + "1,030 100003,true,2026-01-01 10:00:00,2026-01-01\n"),
+		"valid for":     change(declare(content), config.Purpose{Consent: "agreed", Given: "given", ValidFor: config.Period{Years: 2}}),
+		"without end":   change(declare(content), config.Purpose{Consent: "agreed", Given: "given"}),
+		"without dates": change(declare(content), config.Purpose{Consent: "agreed"}),
+		"renamed":       renamed, "unlimited": unlimited, "one id": single, "two purposes": two,
+	} {
+		s, err := customers.Load(context.Background(), p, agreed(ids.Opaque, ids.Phone))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, taken := seen[s.Version]; taken {
+			t.Errorf("%s has the version of %s", name, other)
+		}
+		seen[s.Version] = name
+	}
+	// The SQL itself is not in it, nor the ground in words.
+	s, err := customers.Load(context.Background(), change(declare(content), config.Purpose{Consent: "agreed = true", Given: "given", ValidFor: config.Period{Months: 12}, Basis: "contract"}), agreed(ids.Opaque, ids.Phone))
+	if err != nil || seen[s.Version] != "as it is" {
+		t.Errorf("the same, said otherwise, has another version (%v)", err)
 	}
 }
