@@ -116,7 +116,7 @@ The party's file:
     epsilon_per_month: 2
     per_organisation: {epsilon_per_day: 0.5}
   administrators:                              # who may send subject requests, beside this node's own key
-    - {name: privacy-desk, key: "ed25519:…"}
+    - {name: privacy_desk, key: "ed25519:…"}
 
 A source in PostgreSQL, loaded anew every day:
 

@@ -51,7 +51,7 @@ func declared(source config.Source) *config.Party {
 	return &config.Party{
 		Name: "shop", Source: source, Identity: config.Identities{{Column: "id", Type: ids.Opaque}}, CustomersUpTo: 10_000,
 		Segments: prefixed("is_", map[string]string{
-			"times": "small * 100000000 > 0", "sum": "n + 1 = 2", "half": "ratio < 1", "tenth": "single = 0.1", "flag": "flag", "leap": "born = DATE '2024-02-29'",
+			"times": "small * small > 49", "sum": "n + 1 = 2", "half": "ratio < 1", "tenth": "single = 0.1", "flag": "flag", "leap": "born = DATE '2024-02-29'",
 			"late": "seen > TIMESTAMP '2025-06-30 11:00:00'", "zoned": "zoned >= TIMESTAMP '2026-03-01 00:00:00'", "noted": "note IS NOT NULL",
 			"empty": "note = ''", "not_empty": "note <> ''", "padded": "note LIKE ' %'", "seven": "code = '7'", "cheap": "price < 1.6 AND whole > 7", "text": "id LIKE '1%'",
 		}),
@@ -265,8 +265,8 @@ func TestTimesOfAnyType(t *testing.T) {
 
 // Folders that are called like Hive's partitions make no columns, and do not stand in for those that there are.
 func TestFoldersAreNoColumns(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "tier=gold")
-	if err := os.Mkdir(folder, 0o700); err != nil {
+	folder := filepath.Join(t.TempDir(), "tier=gold", "c1=gold") // c1 is what a CSV file's second column is to DuckDB
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	customers.Write(t, "COPY (SELECT 1 AS id, 'silver' AS tier) TO '"+folder+"/a.parquet' (FORMAT parquet)", "COPY (SELECT 1 AS id, 'silver' AS tier) TO '"+folder+"/a.csv' (FORMAT csv)")
