@@ -22,7 +22,6 @@ type view struct {
 	taking   []people  // by purpose of the snapshot
 	until    int64     // the Unix second at which time alone makes it another one
 	version  [16]byte  // as others see it
-	loaded   time.Time // the snapshot
 }
 
 // people is a set of customers, a bit each.
