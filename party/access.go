@@ -48,6 +48,9 @@ func (n *Node) Access(actor, written string, t ids.Type, received time.Time) (*H
 	if err != nil {
 		return nil, err
 	}
+	if err := n.checkReceived(received); err != nil {
+		return nil, err
+	}
 	of := identify(normalizers, written)
 	if len(of) == 0 {
 		return nil, fault.New(fault.Invalid, "the id is none that customers here can have").WithHint("it must be " + typesOf(normalizers))
@@ -64,10 +67,11 @@ func (n *Node) Access(actor, written string, t ids.Type, received time.Time) (*H
 			held.Erased = state.Erased
 		}
 	}
-	if len(concerned) == 1 {
+	switch {
+	case len(concerned) == 1:
 		n.describePerson(v, concerned[0], held)
 		of = idsOf(v.snapshot, concerned[0])
-	} else {
+	case held.Erased.IsZero(): // else there is nothing beside the date
 		held.Consents = n.consentsOf(of)
 	}
 	if held.Questions, err = n.questionsOf(of); err != nil {
@@ -120,6 +124,11 @@ func (n *Node) describePerson(v *view, customer int, held *Held) {
 		}
 		c.Why = why(c, s, customer, p, n.now())
 		held.Consents = append(held.Consents, c)
+	}
+	for _, w := range withdrawn { // also from what the party does not answer for
+		if !slices.Contains(s.Purposes, w.Purpose) {
+			held.Consents = append(held.Consents, w)
+		}
 	}
 }
 

@@ -106,7 +106,7 @@ func (o *owner) Subjects(stream grpc.ClientStreamingServer[sottov1.SubjectsReque
 		return err
 	}
 	first, err := stream.Recv()
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	start := first.GetStart()
@@ -125,7 +125,11 @@ func (o *owner) Subjects(stream grpc.ClientStreamingServer[sottov1.SubjectsReque
 		} else if err != nil {
 			return err // half of the ids is nobody's request
 		}
-		written = append(written, m.GetIds().GetIds()...)
+		some, ok := m.GetMessage().(*sottov1.SubjectsRequest_Ids)
+		if !ok {
+			return fault.New(fault.Protocol, "there is a message among the ids of a subject request that has none")
+		}
+		written = append(written, some.Ids.GetIds()...)
 		if len(written) > maxSubjects {
 			return fault.New(fault.Size, "more than %d ids in one request", maxSubjects).WithHint("send them in several")
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
+	"maps"
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/sotto-dev/sotto/internal/fault"
@@ -52,14 +54,15 @@ func (n *Node) Refresh(ctx context.Context, actor string) (changed bool, err err
 
 func (n *Node) refresh(ctx context.Context, actor string) (bool, error) {
 	began := time.Now()
-	snapshot, err := n.load(ctx, customers.Options{Agreement: n.agreement, Now: n.now(), Erased: n.erased})
+	loaded, err := n.load(ctx, customers.Options{Agreement: n.agreement, Now: n.now()})
 	if err != nil {
 		return false, err
 	}
 	n.trace("refresh: loaded")
 	n.changing.Lock() // what customers say meanwhile waits, and is then about the new snapshot
 	defer n.changing.Unlock()
-	if snapshot, err = n.withoutErased(snapshot); err != nil { // who was erased while it was loaded
+	snapshot, err := n.withoutErased(loaded)
+	if err != nil {
 		return false, err
 	}
 	if err := n.state.Members.KeepSnapshot(snapshot.Version, snapshot.IDs, n.now()); err != nil {
@@ -75,9 +78,12 @@ func (n *Node) refresh(ctx context.Context, actor string) (bool, error) {
 	n.viewing.Unlock()
 	n.trace("refresh: exchanged")
 	n.logger.Info("customers loaded", slog.Float64("seconds", time.Since(began).Seconds()), slog.Bool("changed", changed))
-	return changed, n.state.Audit.Record(audit.Entry{
+	if err := n.state.Audit.Record(audit.Entry{
 		Actor: actor, Action: audit.Refresh, Verdict: audit.Done, View: hex.EncodeToString(v.version[:]), Coverage: v.coverage(),
-	})
+	}); err != nil || !n.owing {
+		return changed, err
+	}
+	return changed, n.completed()
 }
 
 // erased marks those of all ids that were erased.
@@ -89,11 +95,25 @@ func (n *Node) erased(all []ids.ID, erase func(position int)) {
 	})
 }
 
-// withoutErased returns a snapshot without those who were erased.
+// withoutErased returns a snapshot without those who were erased. Who was known by another id so far is taken out of what is
+// stored, too. The caller holds n.changing.
 func (n *Node) withoutErased(s *customers.Snapshot) (*customers.Snapshot, error) {
 	gone := map[int]bool{}
 	n.erased(s.IDs, func(customer int) { gone[customer] = true })
 	n.erased(s.AliasIDs(), func(alias int) { gone[int(s.Aliases[alias].Customer)] = true })
+	all := allIDs(s, slices.Sorted(maps.Keys(gone)), nil)
+	n.viewing.Lock()
+	known := n.current != nil && len(find(n.current.snapshot, all)) > 0
+	n.viewing.Unlock()
+	var err error
+	if n.owing {
+		err = n.forgetErased(all)
+	} else if known {
+		err = n.state.Members.Forget(all)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return s.Without(n.config, func(customer int) bool { return gone[customer] }), nil
 }
 

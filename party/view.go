@@ -19,9 +19,9 @@ import (
 // concurrent use.
 type view struct {
 	snapshot *customers.Snapshot
-	taking   []people  // by purpose of the snapshot
-	until    int64     // the Unix second at which time alone makes it another one
-	version  [16]byte  // as others see it
+	taking   []people // by purpose of the snapshot
+	until    int64    // the Unix second at which time alone makes it another one
+	version  [16]byte // as others see it
 }
 
 // people is a set of customers, a bit each.
