@@ -56,7 +56,7 @@ func (n *Node) Access(actor, written string, t ids.Type, received time.Time) (*H
 		return nil, fault.New(fault.Invalid, "the id is none that customers here can have").WithHint("it must be " + typesOf(normalizers))
 	}
 	v := n.view()
-	concerned := find(v.snapshot, of)
+	concerned := v.snapshot.Find(of)
 	if len(concerned) > 1 {
 		return nil, fault.New(fault.Invalid, "several customers have that id, and one must not see what is held on another").
 			WithHint("ask with another id of the person, or with --type")

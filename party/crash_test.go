@@ -235,7 +235,7 @@ func (w *world) checkErased(who ...string) {
 			if !ok {
 				continue
 			}
-			if at := find(w.view().snapshot, []ids.ID{id}); at != nil {
+			if at := w.view().snapshot.Find([]ids.ID{id}); at != nil {
 				w.Errorf("%s is still customer %v", text, at)
 			}
 			views, err := w.state.Members.Views(id)

@@ -49,10 +49,11 @@ type Node struct {
 	refreshing sync.Mutex // held through a refresh
 	changing   sync.Mutex // held while customers are exchanged, and while what they say is taken in; guards owing
 	owing      bool       // what is recorded of people who were erased is perhaps not done, in what is stored of them
-	viewing    sync.Mutex // guards the four below; taken within changing
+	viewing    sync.Mutex // guards the five below; taken within changing
 	current    *view
 	told       said      // of current's snapshot
 	loaded     time.Time // current's snapshot
+	storedAs   [32]byte  // name under which it is stored who current's customers are
 	failed     error     // why the last refresh failed, or nil
 
 	preparing sync.Mutex // held through Prepare, so that a session is prepared once

@@ -23,7 +23,7 @@ func (n *Node) Purge(actor string, dryRun bool) ([]members.Purged, error) {
 		before = n.config.Retention.KeepFor.Before(n.now())
 	}
 	n.viewing.Lock()
-	current := n.current.snapshot.Version
+	current := n.current.storedAs
 	n.viewing.Unlock()
 	inUse := [][32]byte{current}
 	purged, err := n.state.Members.Purge(before, inUse, true)

@@ -63,7 +63,7 @@ func (n *Node) accepted(id [16]byte, v *view, asked audit.Entry) (taking []uint6
 		return nil, fmt.Errorf("there is no purpose %q", asked.Purpose)
 	}
 	if err := n.state.Members.KeepView(members.View{
-		ID: v.id(asked.Purpose), Snapshot: v.snapshot.Version, Purpose: asked.Purpose, At: n.now(), Taking: taking,
+		ID: v.id(asked.Purpose), Snapshot: v.storedAs, Purpose: asked.Purpose, At: n.now(), Taking: taking,
 	}); err != nil {
 		return nil, err
 	}

@@ -26,10 +26,12 @@ func (n *Node) view() *view {
 	return n.current
 }
 
-// look makes the view of a snapshot, and of what its customers have said, the current one. The caller holds n.viewing.
+// look makes the view of a snapshot, which is stored as n.storedAs, and of what its customers have said, the current one. The caller
+// holds n.viewing.
 func (n *Node) look(snapshot *customers.Snapshot, told said) {
 	n.told = told
 	n.current = newView(n.key, snapshot, told, n.state.Subjects.Head().Hash, n.now())
+	n.current.storedAs = n.storedAs
 }
 
 // Refresh loads the customers anew for whoever asked, and reports whether they are others than before. Questions go on with
@@ -65,15 +67,16 @@ func (n *Node) refresh(ctx context.Context, actor string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := n.state.Members.KeepSnapshot(snapshot.Version, snapshot.IDs, n.now()); err != nil {
+	stored := n.nameOf(snapshot)
+	if err := n.state.Members.KeepSnapshot(stored, snapshot.IDs, n.now()); err != nil {
 		return false, err
 	}
 	n.trace("refresh: kept")
 	told := n.tell(snapshot)
 	n.viewing.Lock()
 	changed := n.current == nil || n.current.snapshot.Version != snapshot.Version
+	n.storedAs, n.loaded = stored, n.now()
 	n.look(snapshot, told)
-	n.loaded = n.now()
 	v := n.current
 	n.viewing.Unlock()
 	n.trace("refresh: exchanged")
@@ -103,7 +106,7 @@ func (n *Node) withoutErased(s *customers.Snapshot) (*customers.Snapshot, error)
 	n.erased(s.AliasIDs(), func(alias int) { gone[int(s.Aliases[alias].Customer)] = true })
 	all := allIDs(s, slices.Sorted(maps.Keys(gone)), nil)
 	n.viewing.Lock()
-	known := n.current != nil && len(find(n.current.snapshot, all)) > 0
+	known := n.current != nil && len(n.current.snapshot.Find(all)) > 0
 	n.viewing.Unlock()
 	var err error
 	if n.owing {

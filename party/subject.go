@@ -153,7 +153,7 @@ func (n *Node) obey(kind subjects.Kind, of []ids.ID) (int, error) {
 	n.viewing.Lock()
 	snapshot, before := n.current.snapshot, n.told
 	n.viewing.Unlock()
-	concerned := find(snapshot, of)
+	concerned := snapshot.Find(of)
 	told := make(said, len(before)+len(concerned))
 	for customer, states := range before {
 		told[customer] = states
@@ -166,7 +166,9 @@ func (n *Node) obey(kind subjects.Kind, of []ids.ID) (int, error) {
 			}
 		}
 	}
-	n.exchange(snapshot, told) // at once, also of those who are erased: what is stored may fail
+	n.viewing.Lock()
+	n.look(snapshot, told) // at once, also of those who are erased: what is stored may fail
+	n.viewing.Unlock()
 	if kind != subjects.Erase {
 		return len(concerned), nil
 	}
@@ -175,38 +177,16 @@ func (n *Node) obey(kind subjects.Kind, of []ids.ID) (int, error) {
 	}
 	n.trace("subject: forgotten")
 	snapshot = snapshot.Without(n.config, func(customer int) bool { _, gone := slices.BinarySearch(concerned, customer); return gone })
-	if err := n.state.Members.KeepSnapshot(snapshot.Version, snapshot.IDs, n.now()); err != nil {
+	stored := n.nameOf(snapshot)
+	if err := n.state.Members.KeepSnapshot(stored, snapshot.IDs, n.now()); err != nil {
 		return 0, err
 	}
-	n.exchange(snapshot, n.tell(snapshot))
-	return len(concerned), nil
-}
-
-func (n *Node) exchange(snapshot *customers.Snapshot, told said) {
+	told = n.tell(snapshot)
 	n.viewing.Lock()
 	defer n.viewing.Unlock()
+	n.storedAs = stored
 	n.look(snapshot, told)
-}
-
-// find returns the customers who have one of some ids, in order.
-func find(s *customers.Snapshot, of []ids.ID) []int {
-	wanted := make(map[ids.ID]bool, len(of))
-	for _, id := range of {
-		wanted[id] = true
-	}
-	var found []int
-	for customer := range s.IDs {
-		if wanted[s.IDs[customer]] {
-			found = append(found, customer)
-		}
-	}
-	for i := range s.Aliases {
-		if wanted[s.Aliases[i].ID] {
-			found = append(found, int(s.Aliases[i].Customer))
-		}
-	}
-	slices.Sort(found)
-	return slices.Compact(found)
+	return len(concerned), nil
 }
 
 // idsOf returns all ids of a customer, first the one that counts.

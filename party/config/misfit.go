@@ -28,6 +28,12 @@ func (p *Party) Misfits(a *agreement.Agreement) []*fault.Error {
 				WithHint("it has: "+strings.Join(a.Purposes, ", ")))
 		}
 	}
+	for _, admin := range p.Administrators {
+		if _, analyst := a.Analyst(admin.Name); analyst {
+			all = append(all, fault.New(fault.Invalid, "administrator %q has the name of an analyst of the agreement", admin.Name).
+				WithHint("records would not tell them apart; choose another name"))
+		}
+	}
 	if _, err := p.Matched(a); err != nil {
 		all = append(all, fault.From(err))
 	}
