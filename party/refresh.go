@@ -152,7 +152,7 @@ func (m people) count() int {
 	return total
 }
 
-// keep refreshes and purges by schedule until ctx ends.
+// keep refreshes by schedule, and purges at once and daily, until ctx ends.
 func (n *Node) keep(ctx context.Context) {
 	refresh := n.config.Source.Refresh
 	if n.config.Retention.Declared() && (refresh == 0 || refresh > 24*time.Hour) {
@@ -166,6 +166,7 @@ func (n *Node) keep(ctx context.Context) {
 	}
 	daily := time.NewTicker(24 * time.Hour)
 	defer daily.Stop()
+	n.purge()
 	for {
 		select {
 		case <-ctx.Done():
@@ -173,9 +174,13 @@ func (n *Node) keep(ctx context.Context) {
 		case <-ticks:
 			_, _ = n.Refresh(ctx, nodeActor) // it has logged and recorded why it failed
 		case <-daily.C:
-			if _, err := n.Purge(nodeActor, false); err != nil {
-				n.logger.Error("purge failed", slog.String("error", err.Error()))
-			}
+			n.purge()
 		}
+	}
+}
+
+func (n *Node) purge() {
+	if _, err := n.Purge(nodeActor, false); err != nil {
+		n.logger.Error("purge failed", slog.String("error", err.Error()))
 	}
 }
