@@ -44,11 +44,22 @@ type HeldConsent struct {
 
 // Access returns what the node holds on the person that an id is of, and records that somebody asked for them.
 func (n *Node) Access(actor, written string, t ids.Type, received time.Time) (*Held, error) {
+	entry := audit.Entry{Actor: actor, Action: audit.Access}
+	if err := n.checkReceived(received); err != nil {
+		return nil, n.refused(entry, err)
+	}
+	entry.Received = received
+	held, err := n.access(written, t)
+	if err != nil {
+		return nil, n.refused(entry, err)
+	}
+	entry.Verdict, entry.Subjects = audit.Done, 1
+	return held, n.state.Audit.Record(entry)
+}
+
+func (n *Node) access(written string, t ids.Type) (*Held, error) {
 	normalizers, err := n.normalizers(t)
 	if err != nil {
-		return nil, err
-	}
-	if err := n.checkReceived(received); err != nil {
 		return nil, err
 	}
 	of := identify(normalizers, written)
@@ -74,10 +85,8 @@ func (n *Node) Access(actor, written string, t ids.Type, received time.Time) (*H
 	case held.Erased.IsZero(): // else there is nothing beside the date
 		held.Consents = n.consentsOf(of)
 	}
-	if held.Questions, err = n.questionsOf(of); err != nil {
-		return nil, err
-	}
-	return held, n.state.Audit.Record(audit.Entry{Actor: actor, Action: audit.Access, Verdict: audit.Done, Subjects: 1, Received: received})
+	held.Questions, err = n.questionsOf(of)
+	return held, err
 }
 
 func typesOf(normalizers []ids.Normalizer) string {

@@ -114,9 +114,6 @@ func (o *owner) Subjects(stream grpc.ClientStreamingServer[sottov1.SubjectsReque
 	if start == nil || !ok {
 		return fault.New(fault.Protocol, "a subject request does not begin with a start")
 	}
-	if kind == subjects.Erase && start.GetPurpose() != "" {
-		return fault.New(fault.Invalid, "an erasure has no purpose").WithHint("withdraw --purpose is for a single one")
-	}
 	var written []string
 	for {
 		m, err := stream.Recv()

@@ -198,8 +198,8 @@ func TestSubjectRequests(t *testing.T) {
 		"\na,", "\na@x.de,", "\nb,", "\nb@x.de,", "\nc,", "\nc@x.de,", "\nd,", "\nd@x.de,", "\ne,", "\ne@x.de,", "\nf,", "\nf@x.de,").Replace(shopCSV))
 	w.serve()
 	owner := w.owner("shop")
-	heads := func() string { return fmt.Sprint(w.state.Subjects.Head(), w.state.Audit.Head()) }
-	before := heads()
+	before, rows := w.state.Subjects.Head(), len(w.entries())
+	refused := 0
 	at := func(m *sottov1.SubjectsRequest, received int64) *sottov1.SubjectsRequest {
 		m.GetStart().Received = received
 		return m
@@ -228,14 +228,27 @@ func TestSubjectRequests(t *testing.T) {
 		if r, err := tell(t.Context(), owner, c.messages...); !fault.IsKind(err, c.kind) {
 			t.Errorf("%s: %v, error %v, want %s", what, r, err, c.kind)
 		}
+		if c.kind != fault.Protocol { // which is nobody's request
+			refused++
+		}
 	}
 	for _, received := range []int64{w.clock.Load() + 1, 1 << 62, -1, -1 << 62} {
 		if _, err := owner.Access(t.Context(), &sottov1.AccessRequest{Id: "a@x.de", Received: received}); !fault.IsKind(err, fault.Invalid) {
 			t.Errorf("access, received at %d: %v", received, err)
 		}
+		refused++
 	}
-	if after := heads(); after != before {
-		t.Errorf("a refused request has left something: %s, before %s", after, before)
+	if after := w.state.Subjects.Head(); after != before {
+		t.Errorf("a refused request has left something: %v, before %v", after, before)
+	}
+	recorded := w.entries()[rows:]
+	if len(recorded) != refused {
+		t.Errorf("%d refused requests are on record, want %d", len(recorded), refused)
+	}
+	for _, e := range recorded {
+		if e.Verdict != audit.Refused || e.Actor != "owner" || e.Reason == "" || e.Subjects != 0 {
+			t.Errorf("recorded %+v", e)
+		}
 	}
 
 	for n, c := range []struct {

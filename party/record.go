@@ -34,7 +34,7 @@ func (n *Node) describe(q *query.Query, v *view, asked *audit.Entry) {
 	asked.View = hex.EncodeToString(view[:])
 }
 
-// refused records that a question has no answer here, and returns why.
+// refused records that a question has no answer here, or that a person's request was not met, and returns why.
 func (n *Node) refused(asked audit.Entry, why error) error {
 	reason := fault.From(why)
 	if len(reason.Message) > maxReason { // it quotes the question, whose texts can be long; the log of requests has it, too

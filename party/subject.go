@@ -29,16 +29,30 @@ var actions = map[subjects.Kind]audit.Action{
 // durable, and holds from the next question on. written are ids as people write them, of type t, or of all types that they can be
 // if it is "". An id that is of no such type is left out; it keeps nobody else's from being heard.
 func (n *Node) Hear(actor string, kind subjects.Kind, purpose string, t ids.Type, written []string, received time.Time) (Heard, error) {
+	entry := audit.Entry{Actor: actor, Action: actions[kind], Purpose: purpose}
+	if err := n.checkReceived(received); err != nil {
+		return Heard{}, n.refused(entry, err)
+	}
+	entry.Received = received
+	heard, err := n.hear(entry, kind, t, written)
+	if err != nil {
+		return Heard{}, n.refused(entry, err)
+	}
+	return heard, nil
+}
+
+func (n *Node) hear(entry audit.Entry, kind subjects.Kind, t ids.Type, written []string) (Heard, error) {
+	purpose := entry.Purpose
 	normalizers, err := n.normalizers(t)
 	if err != nil {
 		return Heard{}, err
 	}
-	if purpose != "" && !n.agreement.HasPurpose(purpose) {
-		return Heard{}, fault.New(fault.Purpose, "%q is not a purpose of the agreement", purpose).
+	switch {
+	case kind == subjects.Erase && purpose != "":
+		return Heard{}, fault.New(fault.Invalid, "an erasure has no purpose").WithHint("withdraw --purpose is for a single one")
+	case purpose != "" && !n.agreement.HasPurpose(purpose):
+		return Heard{}, fault.New(fault.Purpose, "the purpose is not one of the agreement").
 			WithHint("it has: " + strings.Join(n.agreement.Purposes, ", "))
-	}
-	if err := n.checkReceived(received); err != nil {
-		return Heard{}, err
 	}
 	var heard Heard
 	request := subjects.Request{Kind: kind, Purpose: purpose, At: n.now()}
@@ -52,7 +66,8 @@ func (n *Node) Hear(actor string, kind subjects.Kind, purpose string, t ids.Type
 		request.IDs = append(request.IDs, found...)
 	}
 	if heard.Recorded == 0 {
-		return heard, nil
+		entry.Verdict, entry.Reason = audit.Refused, "no id that customers here can have"
+		return heard, n.state.Audit.Record(entry)
 	}
 	n.changing.Lock()
 	defer n.changing.Unlock()
@@ -66,9 +81,7 @@ func (n *Node) Hear(actor string, kind subjects.Kind, purpose string, t ids.Type
 		return Heard{}, err
 	}
 	n.trace("subject: obeyed")
-	entry := audit.Entry{
-		Actor: actor, Action: actions[kind], Verdict: audit.Done, Purpose: purpose, Subjects: int64(heard.Recorded), Received: received,
-	}
+	entry.Verdict, entry.Subjects = audit.Done, int64(heard.Recorded)
 	if !n.owing { // else a restart must see that not all of the list is done
 		entry.List = n.listHash()
 	}
