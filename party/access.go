@@ -44,6 +44,20 @@ type HeldConsent struct {
 
 // Access returns what the node holds on the person that an id is of, and records that somebody asked for them.
 func (n *Node) Access(actor, written string, t ids.Type, received time.Time) (*Held, error) {
+	entry := audit.Entry{Actor: actor, Action: audit.Access}
+	if err := n.checkReceived(received); err != nil {
+		return nil, n.refused(entry, err)
+	}
+	entry.Received = received
+	held, err := n.access(written, t)
+	if err != nil {
+		return nil, n.refused(entry, err)
+	}
+	entry.Verdict, entry.Subjects = audit.Done, 1
+	return held, n.state.Audit.Record(entry)
+}
+
+func (n *Node) access(written string, t ids.Type) (*Held, error) {
 	normalizers, err := n.normalizers(t)
 	if err != nil {
 		return nil, err
@@ -53,7 +67,7 @@ func (n *Node) Access(actor, written string, t ids.Type, received time.Time) (*H
 		return nil, fault.New(fault.Invalid, "the id is none that customers here can have").WithHint("it must be " + typesOf(normalizers))
 	}
 	v := n.view()
-	concerned := find(v.snapshot, of)
+	concerned := v.snapshot.Find(of)
 	if len(concerned) > 1 {
 		return nil, fault.New(fault.Invalid, "several customers have that id, and one must not see what is held on another").
 			WithHint("ask with another id of the person, or with --type")
@@ -64,16 +78,15 @@ func (n *Node) Access(actor, written string, t ids.Type, received time.Time) (*H
 			held.Erased = state.Erased
 		}
 	}
-	if len(concerned) == 1 {
+	switch {
+	case len(concerned) == 1:
 		n.describePerson(v, concerned[0], held)
 		of = idsOf(v.snapshot, concerned[0])
-	} else {
+	case held.Erased.IsZero(): // else there is nothing beside the date
 		held.Consents = n.consentsOf(of)
 	}
-	if held.Questions, err = n.questionsOf(of); err != nil {
-		return nil, err
-	}
-	return held, n.state.Audit.Record(audit.Entry{Actor: actor, Action: audit.Access, Verdict: audit.Done, Subjects: 1, Received: received})
+	held.Questions, err = n.questionsOf(of)
+	return held, err
 }
 
 func typesOf(normalizers []ids.Normalizer) string {
@@ -120,6 +133,11 @@ func (n *Node) describePerson(v *view, customer int, held *Held) {
 		}
 		c.Why = why(c, s, customer, p, n.now())
 		held.Consents = append(held.Consents, c)
+	}
+	for _, w := range withdrawn { // also from what the party does not answer for
+		if !slices.Contains(s.Purposes, w.Purpose) {
+			held.Consents = append(held.Consents, w)
+		}
 	}
 }
 

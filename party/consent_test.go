@@ -2,6 +2,7 @@ package party
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"strings"
@@ -203,5 +204,43 @@ func TestRetention(t *testing.T) {
 	}
 	if purged, err := w.Purge("owner", false); err != nil || len(purged) != 1 || kept() != 1 {
 		t.Errorf("purged %v, error %v, %d are left", purged, err, kept())
+	}
+}
+
+// Whoever was erased, and comes back, is told of the questions from then on: not of those before, which were erased.
+func TestRestoredAfterErasure(t *testing.T) {
+	w := newWorld(t, shopYAML, shopCSV)
+	ask := func(id string) {
+		v := w.view()
+		if _, err := w.accepted([16]byte{id[0]}, v, audit.Entry{
+			Actor: "marketing", Action: audit.Question, Purpose: "planning", Session: id, View: fmt.Sprintf("%x", v.id("planning")),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask("01")
+	w.hear(subjects.Erase, "", "a")
+	ask("02")
+	w.hear(subjects.Restore, "", "a")
+	ask("03") // not loaded yet
+	if _, err := w.Refresh(t.Context(), "owner"); err != nil {
+		t.Fatal(err)
+	}
+	ask("04")
+	w.end()
+	w.begin()
+	ask("05")
+	for who, want := range map[string]string{"a": "04 05", "b": "01 02 03 04 05"} {
+		held, err := w.Access("owner", who, "", time.Unix(w.clock.Load(), 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sessions []string
+		for _, q := range held.Questions {
+			sessions = append(sessions, q.Session)
+		}
+		if got := strings.Join(sessions, " "); got != want {
+			t.Errorf("%s is told of %s, want %s", who, got, want)
+		}
 	}
 }

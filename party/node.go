@@ -6,9 +6,6 @@ package party
 import (
 	"context"
 	"log/slog"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -50,11 +47,13 @@ type Node struct {
 	began     time.Time
 
 	refreshing sync.Mutex // held through a refresh
-	changing   sync.Mutex // held while customers are exchanged, and while what they say is taken in
-	viewing    sync.Mutex // guards the four below; taken within changing
+	changing   sync.Mutex // held while customers are exchanged, and while what they say is taken in; guards owing
+	owing      bool       // what is recorded of people who were erased is perhaps not done, in what is stored of them
+	viewing    sync.Mutex // guards the five below; taken within changing
 	current    *view
 	told       said      // of current's snapshot
 	loaded     time.Time // current's snapshot
+	storedAs   [32]byte  // name under which it is stored who current's customers are
 	failed     error     // why the last refresh failed, or nil
 
 	preparing sync.Mutex // held through Prepare, so that a session is prepared once
@@ -97,31 +96,16 @@ type Options struct {
 	Trace func(point string)
 }
 
-// Check tells whether name and key are those of a party of the agreement, and whether the party's file fits it.
+// Check tells whether the party's file fits the agreement, and whether name and key are those of a party of it.
 func Check(a *agreement.Agreement, c *config.Party, key *identity.Key) error {
-	member, ok := a.Party(c.Name)
-	if !ok {
-		return fault.New(fault.NotMember, "%q is not a party of the agreement of %q", c.Name, a.Collaboration).
-			WithHint("name in the party's file must be the name in the agreement")
+	if misfits := c.Misfits(a); len(misfits) > 0 {
+		return misfits[0]
 	}
-	if member.Key != key.Public() {
+	if member, _ := a.Party(c.Name); member.Key != key.Public() {
 		return fault.New(fault.NotMember, "the agreement pins another key for %s than %s", c.Name, key.Public()).
 			WithHint("put this node's key into the agreement, or use the identity that is in it")
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Limits.Organisations)) {
-		if !slices.ContainsFunc(a.Analysts, func(a agreement.Analyst) bool { return a.Budget() == name }) {
-			return fault.New(fault.Invalid, "limits: organisation %q has no analyst in the agreement", name).
-				WithHint("an analyst without an organisation is one of its own, under the analyst's name")
-		}
-	}
-	for _, purpose := range c.PurposeNames() {
-		if !a.HasPurpose(purpose) {
-			return fault.New(fault.Invalid, "purpose %q is not one of the agreement", purpose).
-				WithHint("it has: " + strings.Join(a.Purposes, ", "))
-		}
-	}
-	_, err := c.Matched(a)
-	return err
+	return nil
 }
 
 // New returns a node that has loaded its customers. Its name and key must be those of a party of the agreement. ctx ends the

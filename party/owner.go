@@ -106,16 +106,13 @@ func (o *owner) Subjects(stream grpc.ClientStreamingServer[sottov1.SubjectsReque
 		return err
 	}
 	first, err := stream.Recv()
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	start := first.GetStart()
 	kind, ok := kinds[start.GetKind()]
 	if start == nil || !ok {
 		return fault.New(fault.Protocol, "a subject request does not begin with a start")
-	}
-	if kind == subjects.Erase && start.GetPurpose() != "" {
-		return fault.New(fault.Invalid, "an erasure has no purpose").WithHint("withdraw --purpose is for a single one")
 	}
 	var written []string
 	for {
@@ -125,7 +122,11 @@ func (o *owner) Subjects(stream grpc.ClientStreamingServer[sottov1.SubjectsReque
 		} else if err != nil {
 			return err // half of the ids is nobody's request
 		}
-		written = append(written, m.GetIds().GetIds()...)
+		some, ok := m.GetMessage().(*sottov1.SubjectsRequest_Ids)
+		if !ok {
+			return fault.New(fault.Protocol, "there is a message among the ids of a subject request that has none")
+		}
+		written = append(written, some.Ids.GetIds()...)
 		if len(written) > maxSubjects {
 			return fault.New(fault.Size, "more than %d ids in one request", maxSubjects).WithHint("send them in several")
 		}

@@ -46,12 +46,12 @@ func (n *Node) Prepare(ctx context.Context, r *sottov1.PrepareRequest) (*sottov1
 	}
 	taking, err := n.accepted(id, v, asked)
 	if err != nil {
-		return nil, fault.New(fault.Internal, "prepare").Wrap(errors.Join(err, n.ledger.Lapse(id)))
+		return nil, n.refused(asked, fault.New(fault.Internal, "prepare").Wrap(errors.Join(err, n.ledger.Lapse(id))))
 	}
 	n.trace("prepare: recorded")
 	prepared, err := keyholder.Prepare(plan, id, n.agreement, n.config.Name, n.key)
 	if err != nil {
-		return nil, fault.New(fault.Internal, "prepare").Wrap(errors.Join(err, n.ledger.Lapse(id)))
+		return nil, n.refused(asked, fault.New(fault.Internal, "prepare").Wrap(errors.Join(err, n.ledger.Lapse(id))))
 	}
 	s := &session{
 		Session: prepared, id: id, query: r.GetQuery().GetBody(), snapshot: v.snapshot, taking: taking, asked: asked,

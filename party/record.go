@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sotto-dev/sotto/internal/agreement"
@@ -16,6 +17,9 @@ import (
 
 // nodeActor is who acts, in records, when the node does so by itself.
 const nodeActor = "node"
+
+// maxReason is how many bytes of an error are told of why a question was refused.
+const maxReason = 900
 
 // describe notes what a question says whose analyst has signed it.
 func (n *Node) describe(q *query.Query, v *view, asked *audit.Entry) {
@@ -30,9 +34,14 @@ func (n *Node) describe(q *query.Query, v *view, asked *audit.Entry) {
 	asked.View = hex.EncodeToString(view[:])
 }
 
-// refused records that a question has no answer here, and returns why.
+// refused records that a question has no answer here, or that a person's request was not met, and returns why.
 func (n *Node) refused(asked audit.Entry, why error) error {
 	reason := fault.From(why)
+	if len(reason.Message) > maxReason { // it quotes the question, whose texts can be long; the log of requests has it, too
+		short := *reason
+		short.Message = strings.ToValidUTF8(reason.Message[:maxReason], "") + "…"
+		reason, why = &short, &short
+	}
 	asked.Verdict, asked.Reason = audit.Refused, reason.Message
 	if reason.Kind == fault.Internal || reason.Kind == fault.Unavailable || reason.Kind == fault.Cancelled {
 		asked.Verdict = audit.Failed
@@ -54,7 +63,7 @@ func (n *Node) accepted(id [16]byte, v *view, asked audit.Entry) (taking []uint6
 		return nil, fmt.Errorf("there is no purpose %q", asked.Purpose)
 	}
 	if err := n.state.Members.KeepView(members.View{
-		ID: v.id(asked.Purpose), Snapshot: v.snapshot.Version, Purpose: asked.Purpose, At: n.now(), Taking: taking,
+		ID: v.id(asked.Purpose), Snapshot: v.storedAs, Purpose: asked.Purpose, At: n.now(), Taking: taking,
 	}); err != nil {
 		return nil, err
 	}
@@ -93,8 +102,10 @@ func (n *Node) start() error {
 	}); err != nil {
 		return err
 	}
-	if err := n.complete(heard); err != nil {
-		return err
+	if n.owing = n.owes(heard); n.owing {
+		if err := n.forgetErased(nil); err != nil { // the refresh that follows does the rest, once the source is there
+			return err
+		}
 	}
 	if before.Config != entry.Config || before.Agreement != entry.Agreement {
 		changed := entry

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
+	"maps"
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/sotto-dev/sotto/internal/fault"
@@ -24,10 +26,12 @@ func (n *Node) view() *view {
 	return n.current
 }
 
-// look makes the view of a snapshot, and of what its customers have said, the current one. The caller holds n.viewing.
+// look makes the view of a snapshot, which is stored as n.storedAs, and of what its customers have said, the current one. The caller
+// holds n.viewing.
 func (n *Node) look(snapshot *customers.Snapshot, told said) {
 	n.told = told
 	n.current = newView(n.key, snapshot, told, n.state.Subjects.Head().Hash, n.now())
+	n.current.storedAs = n.storedAs
 }
 
 // Refresh loads the customers anew for whoever asked, and reports whether they are others than before. Questions go on with
@@ -52,32 +56,37 @@ func (n *Node) Refresh(ctx context.Context, actor string) (changed bool, err err
 
 func (n *Node) refresh(ctx context.Context, actor string) (bool, error) {
 	began := time.Now()
-	snapshot, err := n.load(ctx, customers.Options{Agreement: n.agreement, Now: n.now(), Erased: n.erased})
+	loaded, err := n.load(ctx, customers.Options{Agreement: n.agreement, Now: n.now()})
 	if err != nil {
 		return false, err
 	}
 	n.trace("refresh: loaded")
 	n.changing.Lock() // what customers say meanwhile waits, and is then about the new snapshot
 	defer n.changing.Unlock()
-	if snapshot, err = n.withoutErased(snapshot); err != nil { // who was erased while it was loaded
+	snapshot, err := n.withoutErased(loaded)
+	if err != nil {
 		return false, err
 	}
-	if err := n.state.Members.KeepSnapshot(snapshot.Version, snapshot.IDs, n.now()); err != nil {
+	stored := n.nameOf(snapshot)
+	if err := n.state.Members.KeepSnapshot(stored, snapshot.IDs, n.now()); err != nil {
 		return false, err
 	}
 	n.trace("refresh: kept")
 	told := n.tell(snapshot)
 	n.viewing.Lock()
 	changed := n.current == nil || n.current.snapshot.Version != snapshot.Version
+	n.storedAs, n.loaded = stored, n.now()
 	n.look(snapshot, told)
-	n.loaded = n.now()
 	v := n.current
 	n.viewing.Unlock()
 	n.trace("refresh: exchanged")
 	n.logger.Info("customers loaded", slog.Float64("seconds", time.Since(began).Seconds()), slog.Bool("changed", changed))
-	return changed, n.state.Audit.Record(audit.Entry{
+	if err := n.state.Audit.Record(audit.Entry{
 		Actor: actor, Action: audit.Refresh, Verdict: audit.Done, View: hex.EncodeToString(v.version[:]), Coverage: v.coverage(),
-	})
+	}); err != nil || !n.owing {
+		return changed, err
+	}
+	return changed, n.completed()
 }
 
 // erased marks those of all ids that were erased.
@@ -89,11 +98,25 @@ func (n *Node) erased(all []ids.ID, erase func(position int)) {
 	})
 }
 
-// withoutErased returns a snapshot without those who were erased.
+// withoutErased returns a snapshot without those who were erased. Who was known by another id so far is taken out of what is
+// stored, too. The caller holds n.changing.
 func (n *Node) withoutErased(s *customers.Snapshot) (*customers.Snapshot, error) {
 	gone := map[int]bool{}
 	n.erased(s.IDs, func(customer int) { gone[customer] = true })
 	n.erased(s.AliasIDs(), func(alias int) { gone[int(s.Aliases[alias].Customer)] = true })
+	all := allIDs(s, slices.Sorted(maps.Keys(gone)), nil)
+	n.viewing.Lock()
+	known := n.current != nil && len(n.current.snapshot.Find(all)) > 0
+	n.viewing.Unlock()
+	var err error
+	if n.owing {
+		err = n.forgetErased(all)
+	} else if known {
+		err = n.state.Members.Forget(all)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return s.Without(n.config, func(customer int) bool { return gone[customer] }), nil
 }
 
@@ -129,7 +152,7 @@ func (m people) count() int {
 	return total
 }
 
-// keep refreshes and purges by schedule until ctx ends.
+// keep refreshes by schedule, and purges at once and daily, until ctx ends.
 func (n *Node) keep(ctx context.Context) {
 	refresh := n.config.Source.Refresh
 	if n.config.Retention.Declared() && (refresh == 0 || refresh > 24*time.Hour) {
@@ -143,6 +166,7 @@ func (n *Node) keep(ctx context.Context) {
 	}
 	daily := time.NewTicker(24 * time.Hour)
 	defer daily.Stop()
+	n.purge()
 	for {
 		select {
 		case <-ctx.Done():
@@ -150,9 +174,13 @@ func (n *Node) keep(ctx context.Context) {
 		case <-ticks:
 			_, _ = n.Refresh(ctx, nodeActor) // it has logged and recorded why it failed
 		case <-daily.C:
-			if _, err := n.Purge(nodeActor, false); err != nil {
-				n.logger.Error("purge failed", slog.String("error", err.Error()))
-			}
+			n.purge()
 		}
+	}
+}
+
+func (n *Node) purge() {
+	if _, err := n.Purge(nodeActor, false); err != nil {
+		n.logger.Error("purge failed", slog.String("error", err.Error()))
 	}
 }

@@ -29,20 +29,33 @@ var actions = map[subjects.Kind]audit.Action{
 // durable, and holds from the next question on. written are ids as people write them, of type t, or of all types that they can be
 // if it is "". An id that is of no such type is left out; it keeps nobody else's from being heard.
 func (n *Node) Hear(actor string, kind subjects.Kind, purpose string, t ids.Type, written []string, received time.Time) (Heard, error) {
+	entry := audit.Entry{Actor: actor, Action: actions[kind], Purpose: purpose}
+	if err := n.checkReceived(received); err != nil {
+		return Heard{}, n.refused(entry, err)
+	}
+	entry.Received = received
+	heard, err := n.hear(entry, kind, t, written)
+	if err != nil {
+		return Heard{}, n.refused(entry, err)
+	}
+	return heard, nil
+}
+
+func (n *Node) hear(entry audit.Entry, kind subjects.Kind, t ids.Type, written []string) (Heard, error) {
+	purpose := entry.Purpose
 	normalizers, err := n.normalizers(t)
 	if err != nil {
 		return Heard{}, err
 	}
-	if purpose != "" && !n.agreement.HasPurpose(purpose) {
-		return Heard{}, fault.New(fault.Purpose, "%q is not a purpose of the agreement", purpose).
+	switch {
+	case kind == subjects.Erase && purpose != "":
+		return Heard{}, fault.New(fault.Invalid, "an erasure has no purpose").WithHint("withdraw --purpose is for a single one")
+	case purpose != "" && !n.agreement.HasPurpose(purpose):
+		return Heard{}, fault.New(fault.Purpose, "the purpose is not one of the agreement").
 			WithHint("it has: " + strings.Join(n.agreement.Purposes, ", "))
 	}
-	now := n.now()
-	if received.After(now) {
-		return Heard{}, fault.New(fault.Invalid, "received at %s, which is in the future", received.UTC().Format(time.RFC3339))
-	}
 	var heard Heard
-	request := subjects.Request{Kind: kind, Purpose: purpose, At: now}
+	request := subjects.Request{Kind: kind, Purpose: purpose, At: n.now()}
 	for i, text := range written {
 		found := identify(normalizers, text)
 		if len(found) == 0 {
@@ -53,7 +66,8 @@ func (n *Node) Hear(actor string, kind subjects.Kind, purpose string, t ids.Type
 		request.IDs = append(request.IDs, found...)
 	}
 	if heard.Recorded == 0 {
-		return heard, nil
+		entry.Verdict, entry.Reason = audit.Refused, "no id that customers here can have"
+		return heard, n.state.Audit.Record(entry)
 	}
 	n.changing.Lock()
 	defer n.changing.Unlock()
@@ -63,13 +77,26 @@ func (n *Node) Hear(actor string, kind subjects.Kind, purpose string, t ids.Type
 	}
 	n.trace("subject: recorded")
 	if heard.Customers, err = n.obey(kind, request.IDs); err != nil {
+		n.owing = true
 		return Heard{}, err
 	}
 	n.trace("subject: obeyed")
-	return heard, n.state.Audit.Record(audit.Entry{
-		Actor: actor, Action: actions[kind], Verdict: audit.Done, Purpose: purpose, Subjects: int64(heard.Recorded), Received: received,
-		List: n.listHash(),
-	})
+	entry.Verdict, entry.Subjects = audit.Done, int64(heard.Recorded)
+	if !n.owing { // else a restart must see that not all of the list is done
+		entry.List = n.listHash()
+	}
+	return heard, n.state.Audit.Record(entry)
+}
+
+// checkReceived refuses times at which nobody can have said anything.
+func (n *Node) checkReceived(at time.Time) error {
+	switch {
+	case at.After(n.now()):
+		return fault.New(fault.Invalid, "received at %s, which is in the future", at.UTC().Format(time.RFC3339))
+	case at.Unix() <= 0:
+		return fault.New(fault.Invalid, "received at %s, which is before there were such requests", at.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 // listHash identifies all that customers have said.
@@ -78,21 +105,30 @@ func (n *Node) listHash() string {
 	return hex.EncodeToString(head.Hash[:])
 }
 
-// complete does what is left of a request that a crash cut off after it was recorded: last is the latest entry of the audit log
-// on such a request, if there is one.
-func (n *Node) complete(last *audit.Entry) error {
-	switch list := n.listHash(); {
-	case last != nil && last.List == list, last == nil && n.state.Subjects.Empty():
-		return nil
-	default:
-		if err := n.state.Members.ForgetHashes(n.state.Subjects.Erased()); err != nil {
-			return err
-		}
-		return n.state.Audit.Record(audit.Entry{
-			Actor: nodeActor, Action: audit.Complete, Verdict: audit.Done, List: list,
-			Detail: "a request that a crash had cut off was recorded before it, and holds",
-		})
+// owes tells whether a crash has cut off a request after it was recorded: last is the latest entry of the audit log that tells of
+// the list, if there is one.
+func (n *Node) owes(last *audit.Entry) bool {
+	if last == nil {
+		return !n.state.Subjects.Empty()
 	}
+	return last.List != n.listHash()
+}
+
+// forgetErased takes all who were erased out of what is stored, and others by ids that only the source connects with theirs.
+func (n *Node) forgetErased(others []ids.ID) error {
+	if err := n.state.Members.ForgetHashes(n.state.Subjects.Erased()); err != nil {
+		return err
+	}
+	return n.state.Members.Forget(others)
+}
+
+// completed records that what was owing is done. The caller holds n.changing.
+func (n *Node) completed() error {
+	n.owing = false
+	return n.state.Audit.Record(audit.Entry{
+		Actor: nodeActor, Action: audit.Complete, Verdict: audit.Done, List: n.listHash(),
+		Detail: "a request that a failure had cut off was recorded before it, and holds",
+	})
 }
 
 // normalizers returns the rules for ids of a type that the party matches by, or of all of them.
@@ -130,22 +166,7 @@ func (n *Node) obey(kind subjects.Kind, of []ids.ID) (int, error) {
 	n.viewing.Lock()
 	snapshot, before := n.current.snapshot, n.told
 	n.viewing.Unlock()
-	concerned := find(snapshot, of)
-	if kind == subjects.Erase {
-		if err := n.state.Members.Forget(n.allIDs(snapshot, concerned, of)); err != nil {
-			return 0, err
-		}
-		n.trace("subject: forgotten")
-		snapshot = snapshot.Without(n.config, func(customer int) bool { _, gone := slices.BinarySearch(concerned, customer); return gone })
-		if err := n.state.Members.KeepSnapshot(snapshot.Version, snapshot.IDs, n.now()); err != nil {
-			return 0, err
-		}
-		told := n.tell(snapshot)
-		n.viewing.Lock()
-		defer n.viewing.Unlock()
-		n.look(snapshot, told)
-		return len(concerned), nil
-	}
+	concerned := snapshot.Find(of)
 	told := make(said, len(before)+len(concerned))
 	for customer, states := range before {
 		told[customer] = states
@@ -159,30 +180,26 @@ func (n *Node) obey(kind subjects.Kind, of []ids.ID) (int, error) {
 		}
 	}
 	n.viewing.Lock()
+	n.look(snapshot, told) // at once, also of those who are erased: what is stored may fail
+	n.viewing.Unlock()
+	if kind != subjects.Erase {
+		return len(concerned), nil
+	}
+	if err := n.state.Members.Forget(allIDs(snapshot, concerned, of)); err != nil {
+		return 0, err
+	}
+	n.trace("subject: forgotten")
+	snapshot = snapshot.Without(n.config, func(customer int) bool { _, gone := slices.BinarySearch(concerned, customer); return gone })
+	stored := n.nameOf(snapshot)
+	if err := n.state.Members.KeepSnapshot(stored, snapshot.IDs, n.now()); err != nil {
+		return 0, err
+	}
+	told = n.tell(snapshot)
+	n.viewing.Lock()
 	defer n.viewing.Unlock()
+	n.storedAs = stored
 	n.look(snapshot, told)
 	return len(concerned), nil
-}
-
-// find returns the customers who have one of some ids, in order.
-func find(s *customers.Snapshot, of []ids.ID) []int {
-	wanted := make(map[ids.ID]bool, len(of))
-	for _, id := range of {
-		wanted[id] = true
-	}
-	var found []int
-	for customer := range s.IDs {
-		if wanted[s.IDs[customer]] {
-			found = append(found, customer)
-		}
-	}
-	for i := range s.Aliases {
-		if wanted[s.Aliases[i].ID] {
-			found = append(found, int(s.Aliases[i].Customer))
-		}
-	}
-	slices.Sort(found)
-	return slices.Compact(found)
 }
 
 // idsOf returns all ids of a customer, first the one that counts.
@@ -196,7 +213,7 @@ func idsOf(s *customers.Snapshot, customer int) []ids.ID {
 }
 
 // allIDs returns some ids and all others of the customers who have them.
-func (n *Node) allIDs(s *customers.Snapshot, concerned []int, of []ids.ID) []ids.ID {
+func allIDs(s *customers.Snapshot, concerned []int, of []ids.ID) []ids.ID {
 	all := slices.Clone(of)
 	for _, customer := range concerned {
 		all = append(all, idsOf(s, customer)...)

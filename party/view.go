@@ -19,10 +19,10 @@ import (
 // concurrent use.
 type view struct {
 	snapshot *customers.Snapshot
-	taking   []people  // by purpose of the snapshot
-	until    int64     // the Unix second at which time alone makes it another one
-	version  [16]byte  // as others see it
-	loaded   time.Time // the snapshot
+	taking   []people // by purpose of the snapshot
+	until    int64    // the Unix second at which time alone makes it another one
+	version  [16]byte // as others see it
+	storedAs [32]byte // name under which it is stored who the customers are
 }
 
 // people is a set of customers, a bit each.
@@ -63,6 +63,15 @@ func newView(key *identity.Key, snapshot *customers.Snapshot, told said, heard [
 	}
 	v.version = shownVersion(key, [32]byte(sum.Sum(nil)))
 	return v
+}
+
+// nameOf returns the name under which it is stored who the customers of a snapshot are. People whose erasure was taken back are
+// stored under another one than before it: what was erased stays erased.
+func (n *Node) nameOf(s *customers.Snapshot) [32]byte {
+	return canon.Hash("sotto/v1/stored-snapshot", struct {
+		Version  [32]byte
+		Unerased int64
+	}{s.Version, n.state.Subjects.Unerased()})
 }
 
 func feed(sum hash.Hash, words []uint64) {

@@ -174,9 +174,12 @@ func (w *world) end() {
 
 func (w *world) wait(d time.Duration) { w.clock.Add(int64(d.Seconds())) }
 
+// names are what customers are called by.
+var names = append(strings.Fields("a b c d e f g h a@x.de b@x.de c@x.de d@x.de e@x.de f@x.de dora@x.de"), crashIDs...)
+
 func (w *world) name(id ids.ID) string {
 	for _, m := range w.matched() {
-		for _, name := range strings.Fields("a b c d e f g h a@x.de b@x.de +491701 +491702") {
+		for _, name := range names {
 			if named, ok := m.Normalizer.ID(name); ok && named == id {
 				return name
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +12,40 @@ import (
 
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
+
+type subjectAccessCommand struct {
+	ownerFlags
+	ID       string `required:"" placeholder:"ID" help:"Id of the person, as they write it."`
+	Type     string `placeholder:"TYPE" help:"What the id is: email, phone or opaque. Default: whichever of the node's it can be."`
+	Received string `placeholder:"DATE" help:"When they asked: a day (2026-03-01, in UTC) or a time (2026-03-01T09:00:00Z). Default: now."`
+	JSON     bool   `name:"json" help:"Print one JSON object."`
+}
+
+func (k *subjectAccessCommand) Help() string {
+	return `Shows which segments and values a person has, what they take part in and why not, until when their data is used, and every question that
+their data was part of: when, asked by whom, for which purpose. Nothing of anybody else is shown: an id that several customers have is
+refused. That somebody was told is recorded, who it was about is not.
+
+  sotto subject access --id jo@example.com --received 2026-03-01`
+}
+
+func (k *subjectAccessCommand) Run(ctx context.Context, c console) error {
+	received, err := receivedAt(k.Received)
+	if err != nil {
+		return err
+	}
+	return k.call(func(node sottov1.OwnerClient) error {
+		r, err := node.Access(ctx, &sottov1.AccessRequest{Id: k.ID, Type: k.Type, Received: received})
+		if err != nil {
+			return err
+		}
+		view := newAccessView(r)
+		if k.JSON {
+			return printJSON(c.out, view)
+		}
+		return view.print(c.out)
+	})
+}
 
 // accessView is what a node holds on a person, as --json prints it.
 type accessView struct {
@@ -82,6 +117,10 @@ func newAccessView(r *sottov1.AccessResponse) accessView {
 			Measure: q.GetMeasure(), Audience: q.GetAudience(), Answered: q.GetReleased(),
 		})
 	}
+	v.Segments, v.Amounts, v.Consents, v.Questions = listed(v.Segments), listed(v.Amounts), listed(v.Consents), listed(v.Questions)
+	if v.Dimensions == nil {
+		v.Dimensions = map[string]string{}
+	}
 	return v
 }
 
@@ -89,20 +128,20 @@ func (v accessView) print(w io.Writer) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	switch {
 	case !v.Erased.IsZero():
-		fmt.Fprintf(out, "erased\t%s; nothing else is kept\n", v.Erased.Format(time.DateTime))
+		fmt.Fprintf(out, "erased\t%s; that is all that is kept\n", instant(v.Erased))
 	case !v.Customer:
-		fmt.Fprintln(out, "not a customer that this node knows")
+		fmt.Fprintln(out, "customer\tno")
 	default:
 		fmt.Fprintf(out, "customer\tyes\n")
 		fmt.Fprintf(out, "segments\t%s\n", orNone(strings.Join(v.Segments, ", ")))
 		for _, name := range slices.Sorted(maps.Keys(v.Dimensions)) {
-			fmt.Fprintf(out, "%s\t%s\n", name, v.Dimensions[name])
+			fmt.Fprintf(out, "dimension %s\t%s\n", name, v.Dimensions[name])
 		}
 		for _, a := range v.Amounts {
 			if a.Amount == nil {
-				fmt.Fprintf(out, "%s\tnone\n", a.Measure)
+				fmt.Fprintf(out, "measure %s\tnone\n", a.Measure)
 			} else {
-				fmt.Fprintf(out, "%s\t%g %s\n", a.Measure, *a.Amount, a.Unit)
+				fmt.Fprintf(out, "measure %s\t%s\n", a.Measure, strings.TrimSpace(fmt.Sprintf("%v %s", *a.Amount, a.Unit)))
 			}
 		}
 		if !v.KeepUntil.IsZero() {
@@ -111,17 +150,17 @@ func (v accessView) print(w io.Writer) error {
 	}
 	for _, c := range v.Consents {
 		if v.Erased.IsZero() {
-			fmt.Fprintf(out, "%s\t%s\n", c.Purpose, c)
+			fmt.Fprintf(out, "purpose %s\t%s\n", c.Purpose, c)
 		}
 	}
 	if err := out.Flush(); err != nil {
 		return err
 	}
 	if len(v.Questions) == 0 {
-		_, err := fmt.Fprintln(w, "\nno question was asked over this person's data")
+		_, err := fmt.Fprintln(w, "\nthis person's data was part of no question")
 		return err
 	}
-	fmt.Fprintln(w, "\nquestions over data that this person's was among")
+	fmt.Fprintln(w, "\nquestions that this person's data was part of")
 	for _, q := range v.Questions {
 		asker := q.Analyst
 		if q.Organisation != q.Analyst {
@@ -129,9 +168,9 @@ func (v accessView) print(w io.Writer) error {
 		}
 		answered := ""
 		if !q.Answered {
-			answered = "  (gave no answer)"
+			answered = "  (no answer came of it)"
 		}
-		fmt.Fprintf(out, "  %s\t%s\tfor %s\t%s of %s%s\n", q.At.Format(time.DateTime), asker, q.Purpose, q.Measure, q.Audience, answered)
+		fmt.Fprintf(out, "  %s\t%s\tfor %s\t%s of %s%s\n", instant(q.At), asker, q.Purpose, q.Measure, q.Audience, answered)
 	}
 	return out.Flush()
 }
@@ -149,7 +188,7 @@ func (c consentView) String() string {
 		said = "takes no part: " + c.Why
 	}
 	if !c.Withdrawn.IsZero() {
-		said += " " + c.Withdrawn.Format(time.DateTime)
+		said += " " + instant(c.Withdrawn)
 	}
 	if !c.From.IsZero() {
 		said += ", consent from " + c.From.Format(time.DateOnly)

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,18 +21,18 @@ type auditCommand struct {
 }
 
 type auditVerifyCommand struct {
-	State string `required:"" placeholder:"DIR" help:"The node's state folder. The node may be running."`
+	State string `required:"" env:"SOTTO_STATE" placeholder:"DIR" help:"The node's state folder. The node may be running."`
 }
 
 func (k *auditVerifyCommand) Help() string {
 	return `Prints how many rows the log has, and the hash of the last one, which covers them all: who notes both, elsewhere, can
 tell later whether history was rewritten. If a row is not what was written, it is named, and the exit code is 1.
 
-  sotto audit verify --state bank.state`
+  sotto audit verify --state state`
 }
 
 func (k *auditVerifyCommand) Run(c console) error {
-	head, err := audit.Verify(state.Audit(k.State))
+	head, err := readAudit(k.State, audit.Verify)
 	if err != nil {
 		return err
 	}
@@ -39,8 +40,23 @@ func (k *auditVerifyCommand) Run(c console) error {
 	return err
 }
 
+// readAudit reads the log in a node's state, and says what to do if it is not there or not whole.
+func readAudit[T any](folder string, read func(path string) (T, error)) (T, error) {
+	var none T
+	path := state.Audit(folder)
+	if err := isThere(path); err != nil {
+		return none, err
+	}
+	log, err := read(path)
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return none, fault.New(fault.Invalid, "%s", err).
+			WithHint("leave the state as it is for whoever looks into it; a backup of the whole folder may have what was written")
+	}
+	return log, err
+}
+
 type auditExportCommand struct {
-	State  string   `required:"" placeholder:"DIR" help:"The node's state folder. The node may be running."`
+	State  string   `required:"" env:"SOTTO_STATE" placeholder:"DIR" help:"The node's state folder. The node may be running."`
 	Since  string   `placeholder:"DATE" help:"Only what happened on this day or later (2026-03-01, in UTC), or from this time on (2026-03-01T09:00:00Z)."`
 	Until  string   `placeholder:"DATE" help:"Only what happened on this day or earlier, or before this time."`
 	Action []string `placeholder:"ACTION" help:"Only this action, such as question, release or withdraw; may be repeated."`
@@ -48,9 +64,11 @@ type auditExportCommand struct {
 }
 
 func (k *auditExportCommand) Help() string {
-	return `One JSON object per entry, in the order in which they were recorded:
+	return `One JSON object per entry, in the order in which they were recorded: questions accepted and refused with the reason, answers that left the
+node, refreshes, what customers asked for, changes of configuration. No customer's id or value is in it.
 
-  sotto audit export --state bank.state --since 2026-03-01 --until 2026-03-31 --action question --action release`
+  sotto audit export --state state --since 2026-03-01 --until 2026-03-31 --action question --action release
+  sotto audit export --state state --csv > audit.csv`
 }
 
 func (k *auditExportCommand) Run(c console) error {
@@ -58,7 +76,7 @@ func (k *auditExportCommand) Run(c console) error {
 	if err != nil {
 		return err
 	}
-	log, err := audit.OpenReadOnly(state.Audit(k.State))
+	log, err := readAudit(k.State, audit.OpenReadOnly)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sotto-dev/sotto/internal/postgrestest"
 )
 
 // TestMain makes this very test binary the sotto of the scripts and of README.md.
@@ -20,20 +22,39 @@ func TestMain(m *testing.M) {
 // The command line as people use it: each script says what it guards, each block what must happen.
 func TestScripts(t *testing.T) {
 	examples := buildExamples(t)
+	runScripts(t, "testdata/script", func(e *testscript.Env) error {
+		e.Setenv("PATH", examples+string(filepath.ListSeparator)+e.Getenv("PATH"))
+		return nil
+	})
+}
+
+// The same beside a PostgreSQL server, whose address is in PG_URL and in the file pg.url.
+func TestPostgresScripts(t *testing.T) {
+	where := postgrestest.Start(t).URL(postgrestest.Superuser)
+	runScripts(t, "testdata/postgres", func(e *testscript.Env) error {
+		e.Setenv("PG_URL", where)
+		return os.WriteFile(filepath.Join(e.WorkDir, "pg.url"), []byte(where+"\n"), 0o600)
+	})
+}
+
+func runScripts(t *testing.T, folder string, setup func(*testscript.Env) error) {
+	repository, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 folder,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
-			e.Setenv("PATH", examples+string(filepath.ListSeparator)+e.Getenv("PATH"))
-			repository, err := filepath.Abs("../..")
 			e.Setenv("REPOSITORY", repository)
 			e.Values[nodesKey{}] = map[string]*node{}
-			return err
+			return setup(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": runForCode, "capture": capture, "replace": replace, "refused": refused, "answers": answers, "mode": mode,
 			"deploy": deploy, "start": start, "available": available, "halt": halt, "kill9": kill, "interrupt": interrupt, "idle": idle,
+			"json": jsonValue, "sqlite": runSQLite, "postgres": runPostgres,
 		},
 	})
 }

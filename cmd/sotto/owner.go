@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
+	"net"
 	"path/filepath"
 	"text/tabwriter"
 	"time"
@@ -22,50 +23,63 @@ import (
 
 // ownerFlags are what is needed to reach a running node on this machine.
 type ownerFlags struct {
-	State    string `required:"" env:"SOTTO_STATE" placeholder:"DIR" help:"The node's state."`
+	State    string `required:"" env:"SOTTO_STATE" placeholder:"DIR" help:"The folder that the node was started with: it listens there."`
 	Identity string `required:"" env:"SOTTO_IDENTITY" placeholder:"DIR" help:"The node's identity, or that of an administrator whom its config names."`
-	Node     string `placeholder:"KEY" help:"As an administrator: the node's public key, as in the agreement."`
-}
-
-// dial connects to the node.
-func (f *ownerFlags) dial() (sottov1.OwnerClient, func() error, error) {
-	key, err := identity.Open(f.Identity)
-	if err != nil {
-		return nil, nil, err
-	}
-	node := key.Public()
-	if f.Node != "" {
-		if node, err = identity.ParsePublicKey(f.Node); err != nil {
-			return nil, nil, fault.New(fault.Invalid, "--node: %s", err)
-		}
-	}
-	path, err := filepath.Abs(state.Socket(f.State))
-	if err != nil {
-		return nil, nil, err
-	}
-	if _, err := os.Stat(path); err != nil {
-		return nil, nil, fault.New(fault.Unavailable, "no node is running with state %s", f.State).
-			WithHint("start it with sotto party; it must be running to be told something")
-	}
-	connection, err := grpc.NewClient("unix://"+path, append(rpc.DialOptions(), rpc.ClientCredentials(key.ClientTLS(node)))...)
-	if err != nil {
-		return nil, nil, err
-	}
-	return sottov1.NewOwnerClient(connection), connection.Close, nil
+	Node     string `placeholder:"KEY" help:"An administrator says here which node it is: its public key, as in the agreement."`
 }
 
 // call calls the node.
 func (f *ownerFlags) call(with func(sottov1.OwnerClient) error) error {
-	client, disconnect, err := f.dial()
+	key, err := identity.Open(f.Identity)
 	if err != nil {
 		return err
 	}
-	return errors.Join(with(client), disconnect())
+	node := key.Public()
+	if f.Node != "" {
+		if node, err = identity.ParsePublicKey(f.Node); err != nil {
+			return fault.New(fault.Invalid, "--node: %s", err)
+		}
+	}
+	path, err := filepath.Abs(state.Socket(f.State))
+	if err != nil {
+		return err
+	}
+	if err := f.knock(path); err != nil {
+		return err
+	}
+	connection, err := grpc.NewClient("unix://"+path, append(rpc.DialOptions(), rpc.ClientCredentials(key.ClientTLS(node)))...)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(with(sottov1.NewOwnerClient(connection)), connection.Close())
+	if fault.IsKind(err, fault.NotMember) {
+		return fault.From(err).WithHint("--identity is the node's own, or that of an administrator whom the party's file names; " +
+			"then --node is the node's key from the agreement")
+	}
+	return err
+}
+
+// knock finds out whether a node is there at all.
+func (f *ownerFlags) knock(path string) error {
+	connection, err := net.Dial("unix", path)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fault.New(fault.NotMember, "reach the node").Wrap(err).WithHint("its state is open to the account alone that the node runs as")
+	case err != nil:
+		return fault.New(fault.Unavailable, "no node is running with state %s", f.State).
+			WithHint("start it with sotto party and the same --state: it must be running to be told or asked something")
+	}
+	return connection.Close()
 }
 
 type partyStatusCommand struct {
 	ownerFlags
 	JSON bool `name:"json" help:"Print one JSON object."`
+}
+
+func (k *partyStatusCommand) Help() string {
+	return `Shows the node's customers as its next question sees them: those who withdrew or were erased are out already. These are exact numbers, for
+the owner's eyes only. If the last refresh failed, it says why.`
 }
 
 func (k *partyStatusCommand) Run(ctx context.Context, c console) error {
@@ -85,7 +99,7 @@ type partyRefreshCommand struct {
 
 func (k *partyRefreshCommand) Help() string {
 	return `Questions go on with the old customers until the new ones are there, and then with the new ones. If they can't be loaded, the old ones
-stay. source: {refresh: 24h} in the party's file does the same by schedule.`
+stay, and the exit code is 1. source: {refresh: 24h} in the party's file does the same by schedule.`
 }
 
 func (k *partyRefreshCommand) Run(ctx context.Context, c console) error {
@@ -125,16 +139,19 @@ func printStatus(w io.Writer, s *sottov1.StatusResponse, asJSON bool) error {
 	}
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "party\t%s\n", view.Party)
-	fmt.Fprintf(out, "customers\t%s, loaded %s\n", humanize.Comma(view.Customers), view.Loaded.Format(time.DateTime))
+	fmt.Fprintf(out, "customers\t%s, loaded %s\n", humanize.Comma(view.Customers), instant(view.Loaded))
 	for _, p := range s.GetPurposes() {
-		fmt.Fprintf(out, "%s\t%s may take part\n", p.GetPurpose(), humanize.Comma(p.GetCustomers()))
+		fmt.Fprintf(out, "purpose %s\t%s may take part\n", p.GetPurpose(), humanize.Comma(p.GetCustomers()))
 	}
 	fmt.Fprintf(out, "questions\t%d under way\n", view.Sessions)
 	if view.RefreshFailed != "" {
-		fmt.Fprintf(out, "refresh\tfailed: %s\n", view.RefreshFailed)
+		fmt.Fprintf(out, "last refresh\tfailed: %s\n", view.RefreshFailed)
 	}
 	return out.Flush()
 }
+
+// instant returns a time for people: to the second, in UTC.
+func instant(t time.Time) string { return t.UTC().Format(time.DateTime) + " UTC" }
 
 type partyPurgeCommand struct {
 	ownerFlags
@@ -143,8 +160,9 @@ type partyPurgeCommand struct {
 }
 
 func (k *partyPurgeCommand) Help() string {
-	return `What a node stores of customers are encrypted lists of who was among the customers of which question. They are destroyed when they are
-older than retention: {keep_for: …} in the party's file, at every start and once a day; this command does it now.`
+	return `What a node stores of customers is who was among the customers of which question, in encrypted files. They are destroyed when they are
+older than retention: {keep_for: …} in the party's file, or no question refers to them any more: at every start, once a day, and now
+with this command. Rows of the source that are too old leave the node's memory with the next refresh; no question uses them before.`
 }
 
 func (k *partyPurgeCommand) Run(ctx context.Context, c console) error {
@@ -156,6 +174,10 @@ func (k *partyPurgeCommand) Run(ctx context.Context, c console) error {
 		if len(r.GetPurged()) == 0 {
 			fmt.Fprintln(c.err, "nothing is kept too long")
 		}
+		verb := "destroyed"
+		if k.DryRun {
+			verb = "would destroy"
+		}
 		for _, p := range r.GetPurged() {
 			at := time.Unix(p.GetAt(), 0).UTC()
 			if k.JSON {
@@ -164,7 +186,7 @@ func (k *partyPurgeCommand) Run(ctx context.Context, c console) error {
 					Stored time.Time `json:"stored"`
 				}{p.GetWhat(), at})
 			} else {
-				_, err = fmt.Fprintf(c.out, "%s  stored %s\n", p.GetWhat(), at.Format(time.DateTime))
+				_, err = fmt.Fprintf(c.out, "%s %s, stored %s\n", verb, p.GetWhat(), instant(at))
 			}
 			if err != nil {
 				return err

@@ -193,7 +193,7 @@ func (r *transcript) translate(text string) string {
 
 var (
 	// A terminal shows these stages as a bar, which is gone when the answer is there.
-	stage  = regexp.MustCompile(`(?m)^(queued|prepare|open|contribute|release|done)\n`)
+	stage = regexp.MustCompile(`(?m)^(queued|prepare|open|contribute|release|done)\n`)
 	// Also days and times of day.
 	number = regexp.MustCompile(`^(\(?)-?[0-9][0-9.,]*(e-?[0-9]+)?[),;]*$|^\d+-\d\d-\d\d$|^\d\d:\d\d:\d\d$`)
 )

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,7 +30,7 @@ type documentFlags struct {
 	Agreement string `required:"" env:"SOTTO_AGREEMENT" placeholder:"FILE" help:"Agreement file."`
 	Config    string `required:"" env:"SOTTO_CONFIG" placeholder:"FILE" help:"What this company declares about its customers."`
 	Out       string `placeholder:"FILE" help:"File to write, anew if it is there. Default: standard output."`
-	Format    string `enum:"html,markdown," default:"" placeholder:"FORMAT" help:"html or markdown. Default: as the name of the file ends, else html."`
+	Format    string `enum:"html,markdown," default:"" placeholder:"FORMAT" help:"html or markdown. Default: as the name of the file ends; html on standard output."`
 }
 
 // open reads the agreement and the party's file.
@@ -49,11 +50,23 @@ func (f *documentFlags) open() (*agreement.Agreement, *config.Party, error) {
 	return a, declared, nil
 }
 
+// renderer returns what writes a document in the wanted format.
+func (f *documentFlags) renderer(d *records.Document) (func(io.Writer) error, error) {
+	switch ending := strings.ToLower(filepath.Ext(f.Out)); {
+	case f.Format == "markdown", f.Format == "" && (ending == ".md" || ending == ".markdown"):
+		return d.Markdown, nil
+	case f.Format == "html", ending == ".html", ending == ".htm", f.Out == "", f.Out == "-":
+		return d.HTML, nil
+	}
+	return nil, fault.New(fault.Invalid, "--out %s: the name does not say which format", f.Out).
+		WithHint("let it end in .html or .md, or add --format; browsers print HTML to PDF")
+}
+
 // write writes a document. A file is whole or as it was before.
 func (f *documentFlags) write(d *records.Document, mode fs.FileMode, c console) (err error) {
-	render := d.HTML
-	if ending := strings.ToLower(filepath.Ext(f.Out)); f.Format == "markdown" || f.Format == "" && (ending == ".md" || ending == ".markdown") {
-		render = d.Markdown
+	render, err := f.renderer(d)
+	if err != nil {
+		return err
 	}
 	if f.Out == "" || f.Out == "-" {
 		return render(c.out)
@@ -134,9 +147,8 @@ func (k *partyReportCommand) Run(c console) error {
 // openRecord opens one of the node's files to be read. One that is there but damaged is said to be so, without its path; one that is
 // not there is an error.
 func openRecord[T any](path string, open func(string) (T, error)) (opened T, damage string, err error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return opened, "", fault.New(fault.NotFound, "there is no %s", path).
-			WithHint("--state is the folder that the node was started with")
+	if err := isThere(path); err != nil {
+		return opened, "", err
 	}
 	opened, err = open(path)
 	var none T
@@ -147,6 +159,14 @@ func openRecord[T any](path string, open func(string) (T, error)) (opened T, dam
 		return none, withoutFolder(err, path), nil
 	}
 	return opened, "", nil
+}
+
+// isThere refuses to go on without one of the node's files.
+func isThere(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fault.New(fault.NotFound, "there is no %s", path).WithHint("--state is the folder that the node was started with")
+	}
+	return nil
 }
 
 // withoutFolder returns what an error says, with a file's name in place of its path.

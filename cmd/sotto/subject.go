@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/dustin/go-humanize"
 
@@ -18,7 +17,7 @@ import (
 )
 
 type subjectCommand struct {
-	Withdraw subjectWithdrawCommand `cmd:"" help:"Withdraw consent to a purpose, or to all: they take part in no question for it from the next one on."`
+	Withdraw subjectWithdrawCommand `cmd:"" help:"Withdraw people's consent to a purpose, or to all: from the next question on, they take part in none for it."`
 	Erase    subjectEraseCommand    `cmd:"" help:"Erase people: nothing of them is used, loaded or kept from now on."`
 	Restore  subjectRestoreCommand  `cmd:"" help:"Take back a withdrawal or, without --purpose, an erasure too."`
 	Access   subjectAccessCommand   `cmd:"" help:"Show what the node holds on a person, and which questions their data was among."`
@@ -27,11 +26,11 @@ type subjectCommand struct {
 // subjectFlags name the people whom a request is about.
 type subjectFlags struct {
 	ownerFlags
-	ID       []string  `placeholder:"ID" help:"Id of a person, as they write it; can be given several times." xor:"who"`
-	File     string    `placeholder:"FILE" help:"File with an id per line; - for standard input." xor:"who"`
-	Type     string    `placeholder:"TYPE" help:"What the ids are: email, phone or opaque. Default: all that customers here have, if it can be one."`
-	Received time.Time `format:"2006-01-02" placeholder:"DATE" help:"When they asked (UTC). Default: now. The report shows how fast requests are answered."`
-	JSON     bool      `name:"json" help:"Print one JSON object."`
+	ID       []string `sep:"none" placeholder:"ID" help:"Id of a person, as they write it; can be given several times." xor:"who"`
+	File     string   `placeholder:"FILE" help:"File with an id per line; - for standard input." xor:"who"`
+	Type     string   `placeholder:"TYPE" help:"What the ids are: email, phone or opaque. Default: whichever of the node's they can be."`
+	Received string   `placeholder:"DATE" help:"When they asked: a day (2026-03-01, in UTC) or a time (2026-03-01T09:00:00Z). Default: now. The report says how long answers took."`
+	JSON     bool     `name:"json" help:"Print one JSON object."`
 }
 
 type subjectWithdrawCommand struct {
@@ -46,6 +45,16 @@ type subjectRestoreCommand struct {
 	Purpose string `placeholder:"PURPOSE" help:"The purpose. Default: all, and an erasure."`
 }
 
+func (k *subjectCommand) Help() string {
+	return `The node must be running; it writes down what it is told before it answers. Who sends it: the holder of the node's own identity, or an
+administrator whom the party's file names.
+
+  sotto subject withdraw --state state --identity identity --id jo@example.com
+  sotto subject withdraw --state state --identity desk/identity --node ed25519:… --id jo@example.com    # as an administrator
+
+SOTTO_STATE and SOTTO_IDENTITY stand for the flags of these names. Ids are only ever stored as keyed hashes, and nowhere logged.`
+}
+
 func (k *subjectWithdrawCommand) Help() string {
 	return `It is on the disk before the command ends, whether or not the people are customers yet, and holds for all later loads of the source.
 
@@ -56,7 +65,16 @@ func (k *subjectWithdrawCommand) Help() string {
 
 func (k *subjectEraseCommand) Help() string {
 	return `What is left of an erased person is a keyed hash of their id, so that the next load of the source leaves them out. The source itself is
-the company's to clear.`
+the company's to clear.
+
+  sotto subject erase --id jo@example.com --received 2026-03-01`
+}
+
+func (k *subjectRestoreCommand) Help() string {
+	return `Whoever withdrew takes part again from the next question on, as far as the source has their consent. Whoever was erased is a customer again
+once the source is loaded the next time: sotto party refresh does it now.
+
+  sotto subject restore --id jo@example.com --purpose marketing`
 }
 
 func (k *subjectWithdrawCommand) Run(ctx context.Context, c console) error {
@@ -78,6 +96,7 @@ type heard struct {
 	Malformed []int64 `json:"malformed,omitempty"` // lines, or which --id, from 1; the first 1000 of each piece
 
 	malformed int64
+	answered  bool // by the node, at least once
 }
 
 // line is an id, and where it stood.
@@ -92,18 +111,20 @@ func (k *subjectFlags) send(ctx context.Context, c console, kind sottov1.Subject
 		return fault.New(fault.Invalid, "for whom?").WithHint("give --id, or --file with an id per line")
 	}
 	start := &sottov1.SubjectsStart{Kind: kind, Purpose: purpose, Type: k.Type}
-	if !k.Received.IsZero() {
-		start.Received = k.Received.Unix()
+	received, err := receivedAt(k.Received)
+	if err != nil {
+		return err
 	}
+	start.Received = received
 	return k.call(func(node sottov1.OwnerClient) error {
 		var all heard
 		err := k.pieces(ctx, c, func(piece []line) error { return all.send(ctx, node, start, piece) })
-		if printed := k.print(c, all); err == nil {
-			err = printed
+		if all.answered || err == nil { // what was recorded stays so, whatever came after it
+			err = errors.Join(err, k.print(c, all))
 		}
 		if err == nil && all.malformed > 0 {
 			return fault.New(fault.Invalid, "left out %s that no customer here can have", plural(all.malformed, "id")).
-				WithHint("all others are recorded; send these again in another form, or with --type")
+				WithHint("all others are recorded; send these again as the person writes them in full")
 		}
 		return err
 	})
@@ -133,6 +154,7 @@ func (h *heard) send(ctx context.Context, node sottov1.OwnerClient, start *sotto
 	if err != nil {
 		return err
 	}
+	h.answered = true
 	h.Recorded += response.GetRecorded()
 	h.Customers += response.GetCustomers()
 	h.malformed += response.GetMalformedCount()
@@ -220,11 +242,13 @@ func (k *subjectFlags) print(c console, h heard) error {
 		return printJSON(c.out, h)
 	}
 	for _, number := range h.Malformed {
-		if k.File != "" {
-			fmt.Fprintf(c.err, "line %d is no id of a customer\n", number)
+		where := "line"
+		if k.File == "" {
+			where = "--id number"
 		}
+		fmt.Fprintf(c.err, "%s %d: no id that a customer here can have\n", where, number)
 	}
-	_, err := fmt.Fprintf(c.out, "recorded %s; customers now: %s\n", plural(h.Recorded, "id"), humanize.Comma(h.Customers))
+	_, err := fmt.Fprintf(c.out, "recorded %s; customers among them: %s\n", plural(h.Recorded, "id"), humanize.Comma(h.Customers))
 	return err
 }
 
@@ -235,32 +259,11 @@ func plural(n int64, what string) string {
 	return humanize.Comma(n) + " " + what + "s"
 }
 
-type subjectAccessCommand struct {
-	ownerFlags
-	ID       string    `required:"" placeholder:"ID" help:"Id of the person."`
-	Type     string    `placeholder:"TYPE" help:"What the id is: email, phone or opaque."`
-	Received time.Time `format:"2006-01-02" placeholder:"DATE" help:"When they asked (UTC). Default: now."`
-	JSON     bool      `name:"json" help:"Print one JSON object."`
-}
-
-func (k *subjectAccessCommand) Help() string {
-	return `Nothing of anybody else is shown: an id that several customers have is refused. That somebody was told is recorded, whom is not.`
-}
-
-func (k *subjectAccessCommand) Run(ctx context.Context, c console) error {
-	return k.call(func(node sottov1.OwnerClient) error {
-		request := &sottov1.AccessRequest{Id: k.ID, Type: k.Type}
-		if !k.Received.IsZero() {
-			request.Received = k.Received.Unix()
-		}
-		r, err := node.Access(ctx, request)
-		if err != nil {
-			return err
-		}
-		view := newAccessView(r)
-		if k.JSON {
-			return printJSON(c.out, view)
-		}
-		return view.print(c.out)
-	})
+// receivedAt returns Unix seconds, 0 for none.
+func receivedAt(text string) (int64, error) {
+	at, _, err := moment("received", text)
+	if err != nil || at.IsZero() {
+		return 0, err
+	}
+	return at.Unix(), nil
 }

@@ -61,7 +61,7 @@ func (l *requestLine) end(ctx context.Context, logger *slog.Logger, err error) {
 		case fault.Cancelled:
 			level = slog.LevelInfo
 		}
-		attrs = append(attrs, slog.String("error", failure.Error()))
+		attrs = append(attrs, slog.String("error", cut(failure.Error())))
 	}
 	attrs = append(attrs, slog.String("kind", kind), slog.Float64("seconds", time.Since(l.begun).Seconds()))
 	// Not with the request's own context: it may have ended, and handlers may drop lines of ended contexts.
@@ -75,4 +75,13 @@ func peerName(ctx context.Context) string {
 		return "none"
 	}
 	return key.Short()
+}
+
+// cut bounds a line, of which a peer may have chosen the words.
+func cut(text string) string {
+	const most = 2000
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }

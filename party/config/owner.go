@@ -3,12 +3,17 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"slices"
 
+	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/identity"
 )
 
-// OwnerName is who asks with the node's own key, in records; no administrator may take it.
+// OwnerName is who asks with the node's own key, in records.
 const OwnerName = "owner"
+
+// Whoever else acts in records has a name that no administrator may take, beside the analysts of the agreement.
+var taken = []string{OwnerName, "node", agreement.CoordinatorName}
 
 const (
 	// MaxAdministrators is the most administrators that a party can name.
@@ -50,8 +55,8 @@ func (p *Party) checkAdministrators() error {
 		if err := identity.CheckName(a.Name); err != nil {
 			return fmt.Errorf("administrator %.80q: %w", a.Name, err)
 		}
-		if a.Name == OwnerName {
-			return fmt.Errorf("administrator %q: the name is that of whoever has the node's own key", a.Name)
+		if slices.Contains(taken, a.Name) {
+			return fmt.Errorf("administrator %q: the name means somebody else in records", a.Name)
 		}
 		if err := a.Key.Check(); err != nil {
 			return fmt.Errorf("administrator %q: %w", a.Name, err)

@@ -100,7 +100,7 @@ func TestOwnerRefusals(t *testing.T) {
 	checkRefusals(t, whole, []change{
 		{"name: privacy_desk", "name: Privacy", `administrator "Privacy": name "Privacy": must be a lower-case letter`},
 		{"name: privacy_desk, ", "", `administrator "": name "": must be`},
-		{"name: privacy_desk", "name: owner", `administrator "owner": the name is that of whoever has the node's own key`},
+		{"name: privacy_desk", "name: owner", `administrator "owner": the name means somebody else in records`},
 		{"name: privacy_desk", "name: desk", `administrator "desk": name and key must be those of nobody else`},
 		{otherKey, deskKey, `administrator "desk": name and key must be those of nobody else`},
 		{`, key: "` + deskKey + `"`, "", `administrator "privacy_desk": `},

@@ -189,7 +189,7 @@ func (b *builder) finish() (*Snapshot, error) {
 	return s, nil
 }
 
-// leaveOut returns the snapshot without those who are erased, or are known by an id that too many people have.
+// leaveOut returns the snapshot without those who are known by an id that too many people have.
 func (b *builder) leaveOut() *Snapshot {
 	s := &b.snapshot
 	out := make([]bool, len(s.IDs))
@@ -204,10 +204,6 @@ func (b *builder) leaveOut() *Snapshot {
 		for customer, id := range s.IDs {
 			out[customer] = out[customer] || shared[id]
 		}
-	}
-	if b.options.Erased != nil {
-		b.options.Erased(s.IDs, func(customer int) { out[customer] = true })
-		b.options.Erased(s.AliasIDs(), func(alias int) { out[s.Aliases[alias].Customer] = true })
 	}
 	return s.without(func(customer int) bool { return out[customer] })
 }

@@ -2,14 +2,12 @@ package customers_test
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/sotto-dev/sotto/internal/fault"
-	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/party/config"
 	"github.com/sotto-dev/sotto/party/customers"
 )
@@ -103,26 +101,6 @@ func TestPatternInAPath(t *testing.T) {
 		p.Source.CSV = filepath.Join(folder, path)
 		if s := mustLoad(t, p); len(s.IDs) != 1 {
 			t.Errorf("%s: %d customers", path, len(s.IDs))
-		}
-	}
-}
-
-// A file that changes while it is read is nobody's customers: not even if what came of it looks good.
-func TestFileChanges(t *testing.T) {
-	for name, change := range map[string]func(path string) error{
-		"written to": func(path string) error { return os.WriteFile(path, []byte("id\n1\n2\n"), 0o600) },
-		"removed":    os.Remove,
-	} {
-		p := partyOf(t, "id\n1\n")
-		o := plain
-		o.Erased = func([]ids.ID, func(int)) { // once all rows are read
-			if err := change(p.Source.CSV); err != nil && !os.IsNotExist(err) {
-				t.Error(err)
-			}
-		}
-		_, err := customers.Load(context.Background(), p, o)
-		if err == nil || !fault.IsKind(err, fault.Invalid) || !strings.Contains(err.Error(), "changed while it was read") || fault.From(err).Hint == "" {
-			t.Errorf("%s: error is %v", name, err)
 		}
 	}
 }

@@ -143,7 +143,7 @@ func TestAgreedEmailRules(t *testing.T) {
 		t.Errorf("customers are %q", known)
 	}
 	o.Agreement.Identifiers[0], o.Agreement.Identifiers[1] = o.Agreement.Identifiers[1], o.Agreement.Identifiers[0]
-	if s, known := loadKnown(t, p, o, all...); len(s.Find(s.Aliases[0].ID)) != 2 || known[0] != "1 jon@gmail.com" || known[1] != "2 jon@gmail.com" {
+	if s, known := loadKnown(t, p, o, all...); len(s.Find([]ids.ID{s.Aliases[0].ID})) != 2 || known[0] != "1 jon@gmail.com" || known[1] != "2 jon@gmail.com" {
 		t.Errorf("customers are %q", known)
 	}
 }

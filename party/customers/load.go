@@ -10,7 +10,6 @@ import (
 
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
-	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/party/config"
 )
 
@@ -18,8 +17,6 @@ import (
 type Options struct {
 	Agreement *agreement.Agreement // which ids count, and how they are normalised
 	Now       time.Time            // rows that are beyond retention then are not used
-	// Erased tells which customers are left out altogether, given their ids, in order; nil for none.
-	Erased func(all []ids.ID, erase func(customer int))
 }
 
 // Load reads the customers of a party from its source. It holds the result, until the end 8 bytes more per customer and

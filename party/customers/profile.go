@@ -19,7 +19,7 @@ type Profile struct {
 	Nobody     int64              `json:"rows_of_nobody"` // without any id
 	Customers  int                `json:"customers"`
 	Duplicates int64              `json:"rows_of_known_customers"`
-	LeftOut    int                `json:"customers_left_out"` // erased, or with an id that too many people have
+	LeftOut    int                `json:"customers_left_out"` // with an id that too many people have
 	Identities []IdentityProfile  `json:"identities"`
 	Segments   []SegmentProfile   `json:"segments"`
 	Dimensions []DimensionProfile `json:"dimensions"`

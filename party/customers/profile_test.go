@@ -81,15 +81,6 @@ func TestProfile(t *testing.T) {
 	if got := mustCheck(t, p, later).Purposes[0]; got != (customers.PurposeProfile{Name: "dated", May: 3, Without: 2, Over: 1}) {
 		t.Errorf("310 days later: %+v", got)
 	}
-	// The erased are left out, of all counts but those of rows and ids.
-	o.Erased = func(all []ids.ID, erase func(int)) {
-		if hal, _ := (ids.Normalizer{Type: ids.Email}).ID("hal@x.de"); slices.Contains(all, hal) {
-			erase(slices.Index(all, hal))
-		}
-	}
-	if got := mustCheck(t, p, o); got.Customers != 5 || got.LeftOut != 2 || got.Rows != 12 || got.Purposes[1].May != 4 || got.Segments[1].Customers != 4 {
-		t.Errorf("without Hal the profile is %+v", got)
-	}
 }
 
 // All that is wrong with the SQL is found at once, whether it shows before any row is read, on the first or on the last one,

@@ -131,21 +131,25 @@ func pick[T any](of []T, which []int) []T {
 	return picked
 }
 
-// Find returns the customers that have an id, as the one that counts or as another, in order.
-func (s *Snapshot) Find(id ids.ID) []int {
+// Find returns the customers who have one of some ids, as the one that counts or as another, in order.
+func (s *Snapshot) Find(some []ids.ID) []int {
+	wanted := make(map[ids.ID]bool, len(some))
+	for _, id := range some {
+		wanted[id] = true
+	}
 	var found []int
 	for customer := range s.IDs {
-		if s.IDs[customer] == id {
+		if wanted[s.IDs[customer]] {
 			found = append(found, customer)
 		}
 	}
 	for i := range s.Aliases {
-		if s.Aliases[i].ID == id { // of another type than the one that counts, and there once
+		if wanted[s.Aliases[i].ID] {
 			found = append(found, int(s.Aliases[i].Customer))
 		}
 	}
 	slices.Sort(found)
-	return found
+	return slices.Compact(found)
 }
 
 // AliasIDs returns the ids of all aliases, in their order.

@@ -78,7 +78,7 @@ func Create(folder string, v *vault.Vault) (err error) {
 func Open(folder string, v *vault.Vault) (_ *State, err error) {
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.NotFound, "there is no state at %s: without it a node does not know what it has spent, nor whom it must leave out", folder).
-			WithHint("restore it from a backup; on this node's very first start, and only then, make it with sotto party init")
+			WithHint("restore it from a backup; on this node's very first start, and only then, add --create-state")
 	}
 	s := &State{Folder: folder, vault: v}
 	defer func() {

@@ -17,3 +17,11 @@ func (l *List) Erased() []vault.Hash {
 	}
 	return erased
 }
+
+// Unerased returns the row of the latest request that took back an erasure, 0 if none ever did. What was stored before it holds
+// nothing of these people, and must not come to hold them again.
+func (l *List) Unerased() int64 {
+	l.reading.RLock()
+	defer l.reading.RUnlock()
+	return l.unerased
+}

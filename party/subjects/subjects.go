@@ -32,7 +32,9 @@ type List struct {
 
 	reading sync.RWMutex // guards all below; taken within writing
 	people  people       // what is durable
-	head    journal.Head // of the rows that people says
+	// unerased is the latest row that took back an erasure, or 0.
+	unerased int64
+	head     journal.Head // of the rows that people says
 }
 
 // Create makes a new, empty list. It refuses to touch a file that exists; that error wraps fs.ErrExist.
@@ -81,7 +83,7 @@ func (l *List) read() error {
 		if err != nil {
 			return fmt.Errorf("row %d: %w", row, err)
 		}
-		l.people.apply(r)
+		l.take(row, r)
 		l.previous = sha256.Sum256(sealed)
 		return nil
 	})
@@ -128,16 +130,25 @@ func (l *List) Record(r Request) error {
 		return fault.New(fault.Invalid, "restore of purpose %q: somebody among these was erased, and is restored only as a whole", r.Purpose).
 			WithHint("restore without a purpose first, if that is what the person asks for")
 	}
+	first := l.journal.Head().Rows + 1
 	if err := l.append(records...); err != nil {
 		return err
 	}
 	l.reading.Lock()
 	defer l.reading.Unlock()
 	for i := range records {
-		l.people.apply(records[i])
+		l.take(first+int64(i), records[i])
 	}
 	l.head = l.journal.Head()
 	return nil
+}
+
+// take counts the record of a row. The caller holds l.reading, or is the only one to know l.
+func (l *List) take(row int64, r record) {
+	if r.Kind == string(Restore) && l.anyErased([]record{r}) { // as a whole: else it was refused
+		l.unerased = row
+	}
+	l.people.apply(r)
 }
 
 // records returns what a request is written as: as many records as its ids need.
