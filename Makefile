@@ -33,7 +33,7 @@ lint: ## go vet, staticcheck, gofumpt
 	@unformatted=$$($(tool) gofumpt -l .) && test -z "$$unformatted" || { echo "not formatted by gofumpt:" $$unformatted; exit 1; }
 
 test-long: lint fuzz ## all tests in their long variants, and every fuzz test for FUZZ_TIME (30s)
-	SOTTO_LONG=1 RAPID_CHECKS=2000 go test -timeout 60m ./...
+	SOTTO_LONG=1 RAPID_CHECKS=2000 go test -count=1 -timeout 60m ./...
 
 fuzz: ## every fuzz test for FUZZ_TIME (30s)
 	@grep -rl --include='*_test.go' '^func Fuzz' . | while read -r file; do \
