@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"strings"
 	"time"
 
@@ -171,6 +172,9 @@ func (c *Client) compose(ctx context.Context, q Question) (*query.Query, *query.
 	}
 	if err := c.describe(ctx, body, parts, q.By, amount); err != nil {
 		return nil, nil, err
+	}
+	if body.Layout == agreement.LayoutMatched && slices.Contains(c.agreement.Layouts, body.Layout) {
+		return nil, nil, fault.New(fault.Unsupported, "layout %q is not supported", body.Layout).WithHint("ask in the hashed layout")
 	}
 	if err := body.Check(c.agreement, c.now()); err != nil {
 		return nil, nil, err

@@ -16,7 +16,8 @@
 //	  - {type: opaque}
 //	limits: {epsilon_per_query: 1, epsilon_total: 10} # besides, where left out: delta_per_query: 1e-6, delta_total: 1e-5
 //	noise: everyone                                   # may be left out; or: coordinator
-//	layouts: [hashed]                                 # may be left out
+//	layouts: [hashed, matched]                        # may be left out: [hashed]
+//	matching: {epsilon: 0.1, delta: 1e-9}             # of one record in a matching; if and only if matched is a layout
 package agreement
 
 import (
@@ -38,6 +39,10 @@ const (
 
 	// MaxEpsilonPerQuery is the greatest ε that an agreement can allow one question.
 	MaxEpsilonPerQuery = 20 * oneEpsilon
+	// MaxEpsilonPerMatching is the greatest ε of a record in one matching.
+	MaxEpsilonPerMatching = oneEpsilon
+	// MaxDeltaPerMatching is the greatest δ of a record in one matching.
+	MaxDeltaPerMatching = 1e-6
 	// DefaultDeltaPerQuery is the δ of one question where the file does not say.
 	DefaultDeltaPerQuery = 1e-6
 	// DefaultDeltaTotal is the δ of all questions together where the file does not say, or ten times that of one question
@@ -56,8 +61,11 @@ const (
 	NoiseCoordinator Noise = "coordinator"
 )
 
-// LayoutHashed is the layout in which an id's slot is a keyed hash of it.
-const LayoutHashed = "hashed"
+// The layouts: where an id is in the vectors that questions are answered with.
+const (
+	LayoutHashed  = "hashed"  // in a slot that is a keyed hash of it: ready at once, with an error of known size
+	LayoutMatched = "matched" // in a slot of its own, by a private matching: exact but for the noise
+)
 
 // Agreement is what the members agreed on. The order of its lists has no meaning, but for that of identifiers; [Parse] sorts
 // the others.
@@ -70,7 +78,8 @@ type Agreement struct {
 	Identifiers   []Identifier `yaml:"identifiers,omitempty,flow"` // what customers are matched by, in order; nil for what each party has
 	Limits        Limits       `yaml:"limits"`
 	Noise         Noise        `yaml:"noise"`
-	Layouts       []string     `yaml:"layouts,flow"` // those that a question may use
+	Layouts       []string     `yaml:"layouts,flow"`            // those that a question may use
+	Matching      Matching     `yaml:"matching,omitempty,flow"` // zero without [LayoutMatched]
 }
 
 // Coordinator is the node that plans and relays. It has no data.
@@ -102,6 +111,13 @@ type Limits struct {
 	EpsilonTotal    MicroEpsilon `yaml:"epsilon_total"`     // most that all questions together may spend at one party
 	DeltaPerQuery   float64      `yaml:"delta_per_query"`   // most that one question may spend, in (0, 1)
 	DeltaTotal      float64      `yaml:"delta_total"`       // most that all questions together may spend at one party, in (0, 1)
+}
+
+// Matching is the privacy loss of a matching for one record: one customer of one party. Somebody who is a customer of all N
+// parties loses N times as much, and that is what ledgers are charged for each matching.
+type Matching struct {
+	Epsilon MicroEpsilon `yaml:"epsilon"` // in (0, 1]
+	Delta   float64      `yaml:"delta"`   // in (0, 10⁻⁶]
 }
 
 // Hash returns what tells agreements apart: SHA-256 over the canonical encoding, under "sotto/v1/agreement", of the fields in

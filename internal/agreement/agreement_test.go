@@ -48,6 +48,11 @@ var identified = golden + `identifiers:
   - type: opaque
 `
 
+// matched is golden with the matched layout, and the most that a matching may cost.
+var matched = golden + `layouts: [matched, hashed]
+matching: {epsilon: 1, delta: 1e-6}
+`
+
 func parse(t *testing.T, text string) *agreement.Agreement {
 	t.Helper()
 	a, err := agreement.Parse([]byte(text))
@@ -79,7 +84,7 @@ func TestGoldenAgreement(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	const wantHash = "1ad0381beb7c41e175fe605e4f84cbfb94b78aa1c70684892981549c4535d868"
+	const wantHash = "39e4a0c0d8e9fd559861a271c2b6610bf6e15ef17b9c5316a650244b17d2efd3"
 	if hash := got.Hash(); hex.EncodeToString(hash[:]) != wantHash {
 		t.Errorf("hash is %x, want %s", hash, wantHash)
 	}
@@ -93,9 +98,20 @@ func TestGoldenAgreement(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("with identifiers: got %+v, want %+v", got, want)
 	}
-	const wantIdentified = "f759a043ac99684e577e9eb852ad774988e27100294894d2928d3f42502b94ed"
+	const wantIdentified = "fcf5c7e2e24aefa071003809201f8766c585bfee1c0521701c4e59587fdf1cb9"
 	if hash := got.Hash(); hex.EncodeToString(hash[:]) != wantIdentified {
 		t.Errorf("with identifiers the hash is %x, want %s", hash, wantIdentified)
+	}
+
+	got = parse(t, matched)
+	want.Identifiers, want.Layouts = nil, []string{agreement.LayoutHashed, agreement.LayoutMatched}
+	want.Matching = agreement.Matching{Epsilon: 1_000_000, Delta: 1e-6}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("with the matched layout: got %+v, want %+v", got, want)
+	}
+	const wantMatched = "c0131943d35fff009da426a888ead2caa5f0f8d4ceb561de8efd89c7db0fa08a"
+	if hash := got.Hash(); hex.EncodeToString(hash[:]) != wantMatched {
+		t.Errorf("with the matched layout the hash is %x, want %s", hash, wantMatched)
 	}
 }
 
@@ -152,6 +168,27 @@ func TestHashIsOfTheMeaning(t *testing.T) {
 		}
 		seen[hash] = name
 	}
+	// The same of what a matching may cost.
+	base = parse(t, matched).Hash()
+	if seen[base] != "" { // that of "identifiers" is of golden
+		t.Errorf("the matched layout gives the same hash as %s", seen[base])
+	}
+	if parse(t, strings.Replace(matched, "[matched, hashed]", "[hashed, matched]", 1)).Hash() != base {
+		t.Error("the order of layouts changed the hash")
+	}
+	for name, replace := range map[string][2]string{
+		"one layout less":     {"[matched, hashed]", "[matched]"},
+		"epsilon of matching": {"epsilon: 1,", "epsilon: 0.999999,"},
+		"delta of matching":   {"1e-6", "9e-7"},
+	} {
+		text := strings.Replace(matched[len(golden):], replace[0], replace[1], 1)
+		if hash := parse(t, golden+text).Hash(); hash == base || seen[hash] != "" {
+			t.Errorf("%s gives the same hash as nothing, or %q", name, seen[hash])
+		} else {
+			seen[hash] = name
+		}
+	}
+	base = parse(t, identified).Hash()
 	a := parse(t, identified)
 	a.Parties[0], a.Parties[1] = a.Parties[1], a.Parties[0]
 	slices.Reverse(a.Purposes)
@@ -280,6 +317,11 @@ func drawAgreement(t *rapid.T) *agreement.Agreement {
 		Noise:    rapid.SampledFrom([]agreement.Noise{agreement.NoiseEveryone, agreement.NoiseCoordinator}).Draw(t, "noise"),
 		Layouts:  []string{agreement.LayoutHashed},
 	}
+	if rapid.Bool().Draw(t, "matched") {
+		a.Layouts = rapid.SampledFrom([][]string{{"matched"}, {"matched", "hashed"}, {"hashed", "matched"}}).Draw(t, "layouts")
+		a.Matching.Epsilon = agreement.MicroEpsilon(rapid.Int64Range(1, 1_000_000).Draw(t, "epsilon of a matching"))
+		a.Matching.Delta = rapid.Float64Range(math.SmallestNonzeroFloat64, 1e-6).Draw(t, "delta of a matching")
+	}
 	domain := rapid.SampledFrom([]string{"gmail.com", "bücher.example", "true", "1.5", "~", "a:b", "<<", "#", "'\"", "{a:b}"})
 	for _, i := range rapid.SliceOfNDistinct(rapid.SampledFrom([]ids.Type{ids.Email, ids.Phone, ids.Opaque}), 0, 3, rapid.ID).Draw(t, "types") {
 		identifier := agreement.Identifier{Type: i}
@@ -306,6 +348,7 @@ func drawAgreement(t *rapid.T) *agreement.Agreement {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(golden))
 	f.Add([]byte(identified))
+	f.Add([]byte(matched))
 	f.Add([]byte("limits: &a [*a]"))
 	f.Add([]byte("coordinator: {<<: {address: 'x:1'}}"))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -14,7 +14,8 @@ import (
 
 // Check returns what is wrong with the agreement first, as a fault.Invalid: it must name 2 to 16 parties, none of them by a
 // reserved word of CEL; all names, the coordinator's included, and all keys must differ; addresses must be host:port;
-// there must be 1 to 50 purposes, and no type of identifiers twice; limits must be above 0 and fit together.
+// there must be 1 to 50 purposes, and no type of identifiers twice; limits must be above 0 and fit together; what a matching
+// may cost must be there if and only if the matched layout is.
 func (a *Agreement) Check() error {
 	if err := identity.CheckName(a.Collaboration); err != nil {
 		return wrong("collaboration", err)
@@ -37,7 +38,10 @@ func (a *Agreement) Check() error {
 	if a.Noise != NoiseEveryone && a.Noise != NoiseCoordinator {
 		return fault.New(fault.Invalid, "noise %.80q: must be %s or %s", a.Noise, NoiseEveryone, NoiseCoordinator)
 	}
-	return a.checkLayouts()
+	if err := a.checkLayouts(); err != nil {
+		return err
+	}
+	return a.checkMatching()
 }
 
 // reserved are the words that can't begin party.segment in an audience. (cel.dev, language definition, "Syntax":
@@ -121,13 +125,32 @@ func (a *Agreement) checkLayouts() error {
 	}
 	seen := map[string]bool{}
 	for _, layout := range a.Layouts {
-		if layout != LayoutHashed {
-			return fault.New(fault.Invalid, "layout %.80q: must be %s", layout, LayoutHashed)
+		if layout != LayoutHashed && layout != LayoutMatched {
+			return fault.New(fault.Invalid, "layout %.80q: must be %s or %s", layout, LayoutHashed, LayoutMatched)
 		}
 		if seen[layout] {
 			return fault.New(fault.Invalid, "layout %.80q: named twice", layout)
 		}
 		seen[layout] = true
+	}
+	return nil
+}
+
+func (a *Agreement) checkMatching() error {
+	m := a.Matching
+	if !slices.Contains(a.Layouts, LayoutMatched) {
+		if m != (Matching{}) {
+			return fault.New(fault.Invalid, "matching: epsilon and delta are for the layout %s, which layouts does not name", LayoutMatched)
+		}
+		return nil
+	}
+	switch {
+	case m == (Matching{}):
+		return fault.New(fault.Invalid, "layout %s: matching must say what a matching may cost, such as {epsilon: 0.1, delta: 1e-9}", LayoutMatched)
+	case m.Epsilon <= 0 || m.Epsilon > MaxEpsilonPerMatching:
+		return fault.New(fault.Invalid, "matching: epsilon %s: must be above 0 and at most %s", m.Epsilon, MaxEpsilonPerMatching)
+	case !(m.Delta > 0 && m.Delta <= MaxDeltaPerMatching):
+		return fault.New(fault.Invalid, "matching: delta %v: must be above 0 and at most %v", m.Delta, MaxDeltaPerMatching)
 	}
 	return nil
 }

@@ -1,10 +1,12 @@
-// Package layout says where an id sits in a party's vector and with which value. It knows ids and salts, and nothing of
-// encryption or of the network.
+// Package layout says where an id sits in a party's vector and with which value. It knows ids, salts and slots, and nothing
+// of encryption or of the network.
 //
 // In the hashed layout the slot of an id is a keyed hash of it, and its value a sign that is dealt by the position in
 // the chain so that the product over all positions is 1 for the same person and ±1, evenly, for different ones: the
 // AMS and Count-Sketch estimator of inner products (Alon, Matias, Szegedy 1996; Charikar, Chen, Farach-Colton 2002)
 // under encryption. The estimate is unbiased but for clipping, and its variance is computed in error.go.
+//
+// In the matched layout every id has a slot of its own, the same at all parties, and inner products are exact.
 package layout
 
 import (
@@ -29,38 +31,13 @@ type Hashed struct {
 	Scale    int64    // largest absolute amount of a person, 1…MaxScale; 1 where everybody counts 1
 }
 
-// Vector holds one party's vector, or one per group of a party whose vector is split by dimensions. Its size grows
-// with the people in it, not with the slots. Immutable; safe for concurrent use.
-type Vector struct {
-	logN    int
-	entries []uint64 // sorted; block | group | slot within the block | value + valueBias
-}
-
-const (
-	// None as the group of a person leaves them out of the vector.
-	None = -1
-	// MaxScale is the largest amount that a slot has room for, at the largest clip.
-	MaxScale = 100_000
-	maxClip  = 7
-)
-
-// The fields of an entry, 64 bits in all.
-const (
-	valueBits = 21 // holds ±maxClip·MaxScale
-	valueBias = 1 << (valueBits - 1)
-	lowBits   = 14 // LogN at most
-	groupBits = 16
-	blockBits = 13
-	blockSpan = 1 << (lowBits + valueBits) // between the entries of two groups of a block
-)
-
 // Place computes the vectors of the party at a position, 0…Length−1, of the chain. group returns the group of person i,
 // 0…groups−1, or [None], and amount their amount, −Scale…Scale; nil stands for 1 for everybody. It is asked only for those
 // who are in a group. A person contributes sign times amount. With one group a slot is the sum of that, clipped to
 // ±Clip·Scale; with more, each slot keeps at most Clip people over all groups together, those of lowest rank. Ranks are the
 // same at all parties, and an amount of 0 takes part in them as any other.
 func (h Hashed) Place(position int, people []ids.ID, groups int, group func(i int) int, amount func(i int) int64) (*Vector, error) {
-	if !h.valid() || position < 0 || position >= h.Length || groups < 1 || groups > 1<<groupBits {
+	if !h.valid() || position < 0 || position >= h.Length || !fitGroups(groups) {
 		return nil, fmt.Errorf("place people: layout %+v, position %d, %d groups: out of range", h.public(), position, groups)
 	}
 	placed, err := h.hash(position, people, group, amount)
@@ -177,31 +154,5 @@ func (v *Vector) fill(slot uint64, people []placement, h Hashed, split bool) {
 		if first {
 			v.add(slot, p.group, sum)
 		}
-	}
-}
-
-func (v *Vector) add(slot uint64, group int32, value int64) {
-	if value == 0 {
-		return
-	}
-	key := v.key(int(slot>>v.logN), int(group)) | (slot&(1<<v.logN-1))<<valueBits
-	v.entries = append(v.entries, key|uint64(value+valueBias))
-}
-
-// key is the smallest entry that a block of a group can have.
-func (v *Vector) key(block, group int) uint64 {
-	return (uint64(block)<<groupBits | uint64(group)) * blockSpan
-}
-
-// Block writes the 2^LogN slots of one block of one group to out, which has that length.
-func (v *Vector) Block(block, group int, out []int64) {
-	clear(out)
-	key := v.key(block, group)
-	first, _ := slices.BinarySearch(v.entries, key)
-	for _, e := range v.entries[first:] {
-		if e-key >= blockSpan {
-			return
-		}
-		out[e>>valueBits&(1<<lowBits-1)] = int64(e&(1<<valueBits-1)) - valueBias
 	}
 }

@@ -20,7 +20,7 @@ type Set struct {
 // Need is what a question asks of the parameters.
 type Need struct {
 	Products    int    // plaintext multiplications of the longest chain (its length less one), ≥ 0
-	Slots       uint64 // length of the vectors, a multiple of every ring degree in the table; 0 without products
+	Slots       uint64 // length of the vectors; 0 without products
 	Largest     uint64 // bound on the absolute value of an answer, noise of all key-holders included
 	KeyHolders  int    // parties and coordinator, ≥ 2
 	Coefficient uint64 // Σ|coef| over the results that are added up to one cell, ≥ 1

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/canon"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/protocol"
@@ -60,6 +61,23 @@ func TestVerifyQuery(t *testing.T) {
 	q.Expires = now.Unix()
 	if _, err := protocol.VerifyQuery(protocol.Sign(s.keys["marketing"], q), s.agreement, now); !fault.IsKind(err, fault.Expired) {
 		t.Errorf("expired: error is %v", err)
+	}
+}
+
+// Guards against answers of another layout than was asked for: as long as nodes have no spines, they refuse the matched
+// layout in words, also where it is agreed.
+func TestMatchedIsRefused(t *testing.T) {
+	s := newSession(t)
+	s.agreement.Layouts = []string{agreement.LayoutHashed, agreement.LayoutMatched}
+	s.agreement.Matching = agreement.Matching{Epsilon: 100_000, Delta: 1e-9}
+	q := s.question()
+	q.Layout, q.Precision, q.Spine, q.Slots = agreement.LayoutMatched, "", [32]byte{1}, 5000
+	if err := q.Check(s.agreement, now); err != nil {
+		t.Fatal(err)
+	}
+	_, err := protocol.VerifyQuery(protocol.Sign(s.keys["marketing"], q), s.agreement, now)
+	if !fault.IsKind(err, fault.Unsupported) || !strings.Contains(err.Error(), `layout "matched" is not supported`) {
+		t.Errorf("error is %v, want fault.Unsupported", err)
 	}
 }
 

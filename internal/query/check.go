@@ -9,7 +9,38 @@ import (
 
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/layout"
 )
+
+// checkLayout tells whether the layout is an agreed one, and the question says what vectors in it follow from, and nothing
+// about another one. Whether a party has the spine is checked by that party.
+func (q *Query) checkLayout(a *agreement.Agreement) error {
+	if !slices.Contains(a.Layouts, q.Layout) {
+		return fault.New(fault.Unsupported, "layout %.80q is not supported: the agreement has %q", q.Layout, a.Layouts)
+	}
+	switch none := [32]byte{}; q.Layout {
+	case agreement.LayoutHashed:
+		if _, ok := layout.Precisions[q.Precision]; !ok {
+			return fault.New(fault.Invalid, "precision %.80q is not one of low, medium, high", q.Precision)
+		}
+		if q.Spine != none || q.Slots != 0 {
+			return fault.New(fault.Invalid, "a question in the hashed layout has a spine, of %d slots: it must have none", q.Slots)
+		}
+	case agreement.LayoutMatched:
+		switch {
+		case q.Precision != "":
+			return fault.New(fault.Invalid, "precision %.80q in the matched layout: is for the hashed layout only", q.Precision).
+				WithHint("leave the precision out")
+		case q.Spine == none:
+			return fault.New(fault.Invalid, "a question in the matched layout must name a spine")
+		case q.Slots < 1 || q.Slots > layout.MaxSlots:
+			return fault.New(fault.Invalid, "a spine of %d slots is out of range (1 to %d)", q.Slots, layout.MaxSlots)
+		}
+	default:
+		return fault.New(fault.Unsupported, "layout %.80q is not supported", q.Layout)
+	}
+	return nil
+}
 
 func (q *Query) checkParticipants(a *agreement.Agreement) error {
 	if len(q.Audience) > MaxAudience {

@@ -14,8 +14,12 @@ func describe(p *query.Plan) string {
 	for i := range p.Chains {
 		chains = append(chains, describeChain(&p.Chains[i], p.Blocks(&p.Chains[i])))
 	}
-	what := fmt.Sprintf("%s cells=%d slots=2^%d clip=%d sensitivity=%d draws=%d products=%d coefficient=%d largest=%d n=2^%d primes=%d log2t=%d",
-		strings.Join(chains, "; "), p.Cells, p.LogSlots, p.Clip, p.Noise.Sensitivity, p.Draws(), p.Need.Products, p.Need.Coefficient, p.Need.Largest,
+	slots := fmt.Sprintf("2^%d", p.LogSlots)
+	if p.Matched() {
+		slots = fmt.Sprint(p.Need.Slots)
+	}
+	what := fmt.Sprintf("%s cells=%d slots=%s clip=%d sensitivity=%d draws=%d products=%d coefficient=%d largest=%d n=2^%d primes=%d log2t=%d",
+		strings.Join(chains, "; "), p.Cells, slots, p.Clip, p.Noise.Sensitivity, p.Draws(), p.Need.Products, p.Need.Coefficient, p.Need.Largest,
 		p.Params.LogN, len(p.Params.Q), int(math.Log2(float64(p.Params.T))+1))
 	if p.Scale != 1 || p.Centre != 0 {
 		what += fmt.Sprintf(" scale=%d centre=%d", p.Scale, p.Centre)

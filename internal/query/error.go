@@ -26,8 +26,13 @@ func (p *Plan) signed(c *Chain) bool {
 //
 // A chain's results for different groups have collisions of different people, and added up they are the chain's result for
 // the groups together: its error is that of whole vectors, whichever cells it is in.
+//
+// In the matched layout nobody collides, and noise is the only error.
 func (p *Plan) error(cells []int, sum float64) dp.Error {
 	e := dp.Error{Noise: p.Noise, Draws: p.Draws() * len(cells)}
+	if p.Matched() {
+		return e
+	}
 	type result struct{ chain, result int }
 	added := map[result]float64{} // a result can be in several of the cells
 	for _, cell := range cells {

@@ -21,8 +21,8 @@ type Plan struct {
 	KeyHolders []string // the participants, in the query's order, then Coordinator
 	Chains     []Chain  // what they end in is added up under encryption
 	Cells      int      // numbers released, ≥ 1: a mean has a sum for every cell of the answer, then a count for every one
-	LogSlots   int      // the vectors of chains of several hops have 2^LogSlots slots
-	Clip       int      // bound on a slot's absolute value, in units of a chain's Scale
+	LogSlots   int      // in the hashed layout, the vectors of chains of several hops have 2^LogSlots slots; 0 in the matched one
+	Clip       int      // bound on a slot's absolute value, in units of a chain's Scale; 1 in the matched layout
 	Scale      int64    // bound on the magnitude of an amount less Centre, in steps; 1 without amounts
 	Centre     int64    // what is taken off every amount, in steps; a mean's is the middle of the bounds
 	Noise      dp.Noise // what every key-holder that draws adds to each cell
@@ -30,7 +30,7 @@ type Plan struct {
 	Params     params.Set
 
 	parts      [][]part     // by cell: the chains that are added up in it
-	collisions []collisions // by chain
+	collisions []collisions // by chain; nil in the matched layout
 }
 
 // collisions are what a chain's errors by hashing follow from.
@@ -273,7 +273,9 @@ func (p *Plan) size() error {
 	for i := range p.Chains {
 		c := &p.Chains[i]
 		p.Need.Products = max(p.Need.Products, len(c.Hops)-1)
-		p.collisions = append(p.collisions, p.collide(c))
+		if !p.Matched() {
+			p.collisions = append(p.collisions, p.collide(c))
+		}
 		// |Σ_slots Π a_i| ≤ c^(N−1)·Σ_slots |a_j| for every j, and the last is at most the number of j's customers.
 		smallest, _ := p.bounds(c)
 		answer += float64(c.weight()) * float64(c.Scale) * math.Pow(float64(p.Clip), float64(len(c.Hops)-1)) * float64(smallest)
@@ -314,7 +316,10 @@ func (p *Plan) collide(c *Chain) (out collisions) {
 	return out
 }
 
-// sizeVectors chooses slots and clip by the largest party of all chains that have vectors.
+// Matched tells whether every customer has a slot of their own.
+func (p *Plan) Matched() bool { return p.Query.Layout == agreement.LayoutMatched }
+
+// sizeVectors chooses slots and clip, for the hashed layout by the largest party of all chains that have vectors.
 func (p *Plan) sizeVectors() error {
 	p.Clip = 1
 	var most int64
@@ -326,6 +331,10 @@ func (p *Plan) sizeVectors() error {
 	if most == 0 {
 		return nil
 	}
+	if p.Matched() {
+		p.Need.Slots = uint64(p.Query.Slots)
+		return nil
+	}
 	var err error
 	if p.LogSlots, err = layout.LogSlots(p.Query.Precision, most); err != nil {
 		return fault.New(fault.Size, "plan: %v", err)
@@ -334,30 +343,6 @@ func (p *Plan) sizeVectors() error {
 		return fault.New(fault.Size, "plan: %v", err)
 	}
 	p.Need.Slots = 1 << p.LogSlots
-	return nil
-}
-
-// price derives the sensitivity of all cells together: every chain's, times what it is added with.
-func (p *Plan) price() error {
-	var sensitivity int64
-	for i := range p.Chains {
-		c := &p.Chains[i]
-		one := int64(1) // of a count without vectors
-		if len(c.Hops) > 1 {
-			var err error
-			if one, err = dp.HashedSensitivity(len(c.Hops), c.split(), p.Clip); err != nil {
-				return fault.New(fault.Size, "plan: %v", err)
-			}
-		}
-		if one > math.MaxInt64/2/MaxChains/c.Scale/c.weight() {
-			return fault.New(fault.Size, "plan: one person moves the answer too far for any noise to cover")
-		}
-		sensitivity += one * c.Scale * c.weight()
-	}
-	p.Noise = p.Query.noise(sensitivity)
-	if err := p.Noise.Check(); err != nil {
-		return fault.New(fault.Invalid, "plan: %v", err)
-	}
 	return nil
 }
 

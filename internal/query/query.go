@@ -5,14 +5,12 @@ package query
 import (
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/sotto-dev/sotto/dp"
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/canon"
 	"github.com/sotto-dev/sotto/internal/fault"
-	"github.com/sotto-dev/sotto/internal/layout"
 )
 
 // Limits on a question, so that nobody works without bound for somebody else.
@@ -49,8 +47,10 @@ type Query struct {
 	Audience      string        // CEL: see ParseAudience, for Total and Frequency ParseParts
 	Participants  []Participant // the parties of the audience, in the order of the agreement
 	GroupBy       []Dimension   // the answer has a cell per combination of values, "unknown" included
-	Layout        string        // "hashed"
-	Precision     string        // a key of layout.Precisions
+	Layout        string        // agreement.LayoutHashed or LayoutMatched
+	Precision     string        // in the hashed layout a key of layout.Precisions, else ""
+	Spine         [32]byte      // in the matched layout the hash of the matching's spine, else zero
+	Slots         int64         // in the matched layout the spine's slots, 1…layout.MaxSlots, else 0
 	Noise         string        // "everyone" or "coordinator", as in the agreement
 	Mechanism     string        // "laplace" or "gaussian"
 	MicroEpsilon  int64         // ε in millionths, of the whole answer
@@ -142,11 +142,8 @@ func (q *Query) Check(a *agreement.Agreement, now time.Time) error {
 	if q.Noise != string(a.Noise) {
 		return fault.New(fault.Invalid, "question has noise %q, the agreement says %q", q.Noise, a.Noise)
 	}
-	if q.Layout != "hashed" || !slices.Contains(a.Layouts, q.Layout) {
-		return fault.New(fault.Unsupported, "layout %q is not supported: the agreement has %q", q.Layout, a.Layouts)
-	}
-	if _, ok := layout.Precisions[q.Precision]; !ok {
-		return fault.New(fault.Invalid, "precision %q is not one of low, medium, high", q.Precision)
+	if err := q.checkLayout(a); err != nil {
+		return err
 	}
 	if err := q.checkParticipants(a); err != nil {
 		return err

@@ -95,3 +95,18 @@ func by(q *query.Query, fullName string, values int) *query.Query {
 	changed.GroupBy = append(slices.Clone(q.GroupBy), d)
 	return &changed
 }
+
+// matched asks the question in the matched layout, with a spine of so many slots.
+func matched(q *query.Query, slots int64) *query.Query {
+	changed := *q
+	changed.Layout, changed.Precision, changed.Spine, changed.Slots = agreement.LayoutMatched, "", [32]byte{1}, slots
+	return &changed
+}
+
+// agreedMatched is what agreed is if there is the matched layout too.
+func agreedMatched() *agreement.Agreement {
+	a := agreed()
+	a.Layouts = []string{agreement.LayoutHashed, agreement.LayoutMatched}
+	a.Matching = agreement.Matching{Epsilon: 100_000, Delta: 1e-9}
+	return a
+}

@@ -13,6 +13,7 @@ import (
 // vector is what a party puts into its vector in one chain: who, in which group, and how much.
 type vector struct {
 	people  []ids.ID
+	slots   []uint32 // in the matched layout
 	groups  []int
 	amounts []int64
 }
@@ -29,8 +30,15 @@ func id(n int) ids.ID {
 	return ids.ID(sum[:16])
 }
 
+// matching says in which slot a party has its n-th of the people, or layout.NoSlot.
+type matching func(party string, n int) uint32
+
 // begin has every party evaluate what is asked of it about its customers among the people, but for one of them (−1: nobody).
 func begin(p *query.Plan, people []map[string]*record, without int) *session {
+	return beginMatched(p, people, without, func(string, int) uint32 { return layout.NoSlot })
+}
+
+func beginMatched(p *query.Plan, people []map[string]*record, without int, slot matching) *session {
 	s := &session{plan: p}
 	for c := range p.Chains {
 		var hops []vector
@@ -39,6 +47,10 @@ func begin(p *query.Plan, people []map[string]*record, without int) *session {
 			var v vector
 			for n, person := range people {
 				if l := evaluate(p, hop, person[hop.Party]); l.in && n != without {
+					if len(p.Chains[c].Hops) == 1 && !p.CountsAll() && slot(hop.Party, n) == layout.NoSlot {
+						continue
+					}
+					v.slots = append(v.slots, slot(hop.Party, n))
 					v.people, v.groups, v.amounts = append(v.people, id(n)), append(v.groups, l.group), append(v.amounts, l.amount)
 				}
 			}
@@ -69,8 +81,7 @@ func (s *session) numbers(salt [32]byte) []int64 {
 			var next [][]int64
 			for _, product := range products {
 				for group := range chain.Hops[i].Groups {
-					slots := make([]int64, 1<<s.plan.LogSlots)
-					placed.Block(0, group, slots)
+					slots := s.write(placed, group)
 					if product != nil {
 						for slot := range slots {
 							slots[slot] *= product[slot]
@@ -94,8 +105,27 @@ func (s *session) numbers(salt [32]byte) []int64 {
 	return numbers
 }
 
+// logN makes blocks of so few slots that a small spine has several.
+const logN = 3
+
+// write returns all slots of a group. In the hashed layout they are one block.
+func (s *session) write(v *layout.Vector, group int) []int64 {
+	n := 1 << s.plan.LogSlots
+	if s.plan.Matched() {
+		n = 1 << logN
+	}
+	slots := make([]int64, (int(s.plan.Need.Slots)+n-1)/n*n)
+	for block := range len(slots) / n {
+		v.Block(block, group, slots[block*n:(block+1)*n])
+	}
+	return slots
+}
+
 func (s *session) place(chain, hop int, v *vector, salt [32]byte) *layout.Vector {
 	h := &s.plan.Chains[chain].Hops[hop]
+	if s.plan.Matched() {
+		return s.placeMatched(h, v)
+	}
 	l := layout.Hashed{
 		Salt: salt, Chain: chain, Length: len(s.chains[chain]), LogSlots: s.plan.LogSlots, LogN: s.plan.LogSlots, Clip: s.plan.Clip, Scale: 1,
 	}
@@ -104,6 +134,19 @@ func (s *session) place(chain, hop int, v *vector, salt [32]byte) *layout.Vector
 		l.Scale, amount = s.plan.Scale, func(i int) int64 { return v.amounts[i] }
 	}
 	placed, err := l.Place(hop, v.people, h.Groups, func(i int) int { return v.groups[i] }, amount)
+	if err != nil {
+		panic(err)
+	}
+	return placed
+}
+
+func (s *session) placeMatched(h *query.Hop, v *vector) *layout.Vector {
+	l := layout.Matched{Slots: s.plan.Query.Slots, LogN: logN, Scale: 1}
+	var amount func(int) int64
+	if h.Amounts {
+		l.Scale, amount = s.plan.Scale, func(i int) int64 { return v.amounts[i] }
+	}
+	placed, err := l.Place(v.slots, h.Groups, func(i int) int { return v.groups[i] }, amount)
 	if err != nil {
 		panic(err)
 	}

@@ -24,43 +24,14 @@ func (s *Store) ForgetHashes(people []vault.Hash) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.completeForget(); err != nil { // that the disk has cut off, before this one takes its place
-		return err
-	}
-	var tags []byte
-	for _, h := range people {
-		tags = append(tags, h[:len(tag{})]...)
-	}
-	err := s.vault.WriteFile(s.path(forgetName), context(forgetName), func(w io.Writer) error {
-		_, err := w.Write(tags)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	s.step("members: forget noted")
-	return s.completeForget()
+	return s.files.Forget(people, s.takeOut)
 }
 
-// completeForget does what the file named forget says, if there is one, and removes it.
-func (s *Store) completeForget() error {
-	if there, err := s.exists(forgetName); !there || err != nil {
-		return err
-	}
-	gone := map[tag]bool{}
-	err := s.vault.ReadFile(s.path(forgetName), context(forgetName), func(r io.Reader) error {
-		for {
-			var t tag
-			if _, err := io.ReadFull(r, t[:]); err == io.EOF {
-				return nil
-			} else if err != nil {
-				return malformed(err)
-			}
-			gone[t] = true
-		}
-	})
-	if err != nil {
-		return err
+// takeOut takes people out of all snapshot files.
+func (s *Store) takeOut(people []vault.Hash) error {
+	gone := make(map[tag]bool, len(people))
+	for _, h := range people {
+		gone[tagOf(h)] = true
 	}
 	versions, err := s.snapshots()
 	if err != nil {
@@ -72,8 +43,7 @@ func (s *Store) completeForget() error {
 		}
 		s.step("members: forgotten in one")
 	}
-	s.step("members: forgotten in all")
-	return vault.RemoveFiles(s.folder, s.path(forgetName))
+	return nil
 }
 
 // forgetIn replaces a snapshot file by one without these, if any is in it.
@@ -86,8 +56,7 @@ func (s *Store) forgetIn(version [32]byte, gone map[tag]bool) error {
 	if err != nil || !found {
 		return err
 	}
-	name := snapshotName(version)
-	return s.vault.WriteFile(s.path(name), context(name), func(w io.Writer) error {
+	return s.files.Write(snapshotName(version), func(w io.Writer) error {
 		return s.readSnapshot(version, func(head snapshotHead, first int64, tags []byte) error {
 			if first == 0 {
 				if err := writeSnapshotHead(w, head); err != nil {

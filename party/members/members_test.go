@@ -190,7 +190,7 @@ func TestForget(t *testing.T) {
 		return all
 	}
 	before := map[int][]tag{1: tags(1), 2: tags(2), 3: tags(3)}
-	untouched, err := os.ReadFile(s.path(snapshotName(version(3))))
+	untouched, err := os.ReadFile(s.files.Path(snapshotName(version(3))))
 	must(t, err)
 	must(t, s.Forget(nil))
 	gone := []int{0, 2, many - 1}
@@ -206,7 +206,7 @@ func TestForget(t *testing.T) {
 			}
 		}
 	}
-	if now, err := os.ReadFile(s.path(snapshotName(version(3)))); err != nil || !bytes.Equal(now, untouched) {
+	if now, err := os.ReadFile(s.files.Path(snapshotName(version(3)))); err != nil || !bytes.Equal(now, untouched) {
 		t.Errorf("a snapshot without them was written: %v", err)
 	}
 	for n, want := range map[int][]int{0: nil, 2: nil, many - 1: nil, 1: {1, 2}, 5: {1, 3}} {
@@ -227,7 +227,8 @@ func TestForget(t *testing.T) {
 
 // What is old goes, views before their snapshots; what is needed or in use stays; and a dry run says the same and does nothing.
 func TestPurge(t *testing.T) {
-	s := opened(t, t.TempDir(), fresh(t))
+	folder := t.TempDir()
+	s := opened(t, folder, fresh(t))
 	for n := range 5 {
 		must(t, s.KeepSnapshot(version(n), customers(0, 3), at(10*n)))
 	}
@@ -255,7 +256,7 @@ func TestPurge(t *testing.T) {
 		return strings.Join(names, " ")
 	}
 	left := func() int {
-		entries, err := os.ReadDir(s.folder)
+		entries, err := os.ReadDir(folder)
 		must(t, err)
 		return len(entries)
 	}

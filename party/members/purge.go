@@ -3,8 +3,6 @@ package members
 import (
 	"slices"
 	"time"
-
-	"github.com/sotto-dev/sotto/party/vault"
 )
 
 // Purged is a file that has gone, or would go.
@@ -66,12 +64,9 @@ func (s *Store) Purge(before time.Time, inUse [][32]byte, dryRun bool) ([]Purged
 }
 
 func (s *Store) remove(some []Purged) error {
-	var paths []string
+	var names []string
 	for _, p := range some {
-		paths = append(paths, s.path(p.What))
+		names = append(names, p.What)
 	}
-	if len(paths) == 0 {
-		return nil
-	}
-	return vault.RemoveFiles(s.folder, paths...)
+	return s.files.Remove(names...)
 }

@@ -46,19 +46,19 @@ func TestFilesAreSealed(t *testing.T) {
 	for name, content := range files {
 		for other := range files {
 			if other != name {
-				must(t, os.WriteFile(s.path(name), files[other], 0o600))
+				must(t, os.WriteFile(s.files.Path(name), files[other], 0o600))
 				refused(other + " as " + name)
 			}
 		}
-		must(t, os.WriteFile(s.path(name), content[:len(content)-1], 0o600))
+		must(t, os.WriteFile(s.files.Path(name), content[:len(content)-1], 0o600))
 		refused(name + " cut")
 		for _, i := range []int{0, len(content) / 2, len(content) - 1} {
 			changed := bytes.Clone(content)
 			changed[i] ^= 4
-			must(t, os.WriteFile(s.path(name), changed, 0o600))
+			must(t, os.WriteFile(s.files.Path(name), changed, 0o600))
 			refused(name + " changed")
 		}
-		must(t, os.WriteFile(s.path(name), content, 0o600))
+		must(t, os.WriteFile(s.files.Path(name), content, 0o600))
 	}
 	if got := numbers(t, s, customer(60)); !slices.Equal(got, []int{1}) {
 		t.Errorf("views %v", got)
@@ -84,7 +84,7 @@ func TestVectors(t *testing.T) {
 	for name, content := range vector.Files {
 		sealed, err := hex.DecodeString(content)
 		must(t, err)
-		must(t, os.WriteFile(s.path(name), sealed, 0o600))
+		must(t, os.WriteFile(s.files.Path(name), sealed, 0o600))
 	}
 	for n, want := range map[byte]bool{1: true, 2: true, 3: false, 4: true, 5: false} {
 		found, err := s.Views(ids.ID(bytes.Repeat([]byte{n}, 16)))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sotto-dev/sotto/internal/ids"
+	"github.com/sotto-dev/sotto/party/folder"
 	"github.com/sotto-dev/sotto/party/vault"
 )
 
@@ -34,8 +35,8 @@ func writeSnapshotHead(w io.Writer, h snapshotHead) error {
 
 func readSnapshotHead(r io.Reader) (h snapshotHead, err error) {
 	var b [16]byte
-	if _, err := io.ReadFull(r, b[:]); err != nil {
-		return h, malformed(err)
+	if err := folder.ReadFull(r, b[:]); err != nil {
+		return h, err
 	}
 	h = snapshotHead{seconds(int64(binary.BigEndian.Uint64(b[:8]))), int64(binary.BigEndian.Uint64(b[8:]))}
 	if h.Customers < 0 {
@@ -44,24 +45,16 @@ func readSnapshotHead(r io.Reader) (h snapshotHead, err error) {
 	return h, nil
 }
 
-// malformed says of a sealed file that it ends too early, which nobody without the key can have brought about.
-func malformed(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("it is malformed: shorter than it says")
-	}
-	return err
-}
-
 // KeepSnapshot keeps who the customers of a version are, in the order in which views count them. It is durable when it returns
 // nil; if the version is there, nothing is done. Whoever is to be forgotten must not be among all.
 func (s *Store) KeepSnapshot(version [32]byte, all []ids.ID, at time.Time) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	name := snapshotName(version)
-	if there, err := s.exists(name); there || err != nil {
+	if there, err := s.files.Has(name); there || err != nil {
 		return err
 	}
-	return s.vault.WriteFile(s.path(name), context(name), func(w io.Writer) error {
+	return s.files.Write(name, func(w io.Writer) error {
 		if err := writeSnapshotHead(w, snapshotHead{at, int64(len(all))}); err != nil {
 			return err
 		}
@@ -81,8 +74,7 @@ func (s *Store) KeepSnapshot(version [32]byte, all []ids.ID, at time.Time) error
 // readSnapshot reads a snapshot file and calls f with blocks of its tags, one after the other, and the position of the first.
 // The block is f's to change until it returns.
 func (s *Store) readSnapshot(version [32]byte, f func(head snapshotHead, first int64, tags []byte) error) error {
-	name := snapshotName(version)
-	return s.vault.ReadFile(s.path(name), context(name), func(r io.Reader) error { return readTags(r, f) })
+	return s.files.Read(snapshotName(version), func(r io.Reader) error { return readTags(r, f) })
 }
 
 func readTags(r io.Reader, f func(head snapshotHead, first int64, tags []byte) error) error {
@@ -93,8 +85,8 @@ func readTags(r io.Reader, f func(head snapshotHead, first int64, tags []byte) e
 	block := make([]byte, len(tag{})*blockTags)
 	for first := int64(0); first < head.Customers; first += blockTags {
 		tags := block[:int64(len(tag{}))*min(blockTags, head.Customers-first)]
-		if _, err := io.ReadFull(r, tags); err != nil {
-			return malformed(err)
+		if err := folder.ReadFull(r, tags); err != nil {
+			return err
 		}
 		if err := f(head, first, tags); err != nil {
 			return err
@@ -103,19 +95,12 @@ func readTags(r io.Reader, f func(head snapshotHead, first int64, tags []byte) e
 	return nil
 }
 
-// errEnough ends the reading of a file of which only the beginning is wanted.
-var errEnough = errors.New("enough")
-
 func (s *Store) snapshotHead(version [32]byte) (head snapshotHead, err error) {
-	name := snapshotName(version)
-	err = s.vault.ReadFile(s.path(name), context(name), func(r io.Reader) error {
+	err = s.files.Read(snapshotName(version), func(r io.Reader) error {
 		if head, err = readSnapshotHead(r); err != nil {
 			return err
 		}
-		return errEnough
+		return folder.ErrEnough
 	})
-	if errors.Is(err, errEnough) {
-		err = nil
-	}
 	return head, err
 }

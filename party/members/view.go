@@ -8,8 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/sotto-dev/sotto/internal/canon"
 	"github.com/sotto-dev/sotto/internal/ids"
+	"github.com/sotto-dev/sotto/party/folder"
 )
 
 // View is what questions of one purpose were over, as long as nothing changed.
@@ -24,12 +24,10 @@ type View struct {
 const (
 	viewDomain = "sotto/v1/members-view"
 	maxPurpose = 200 // bytes, as in agreements
-	// maxViewHead is more than any head has.
-	maxViewHead = 1 << 10
 )
 
-// A view file holds the length of its head in 4 bytes, big-endian; the head, canon.Encode("sotto/v1/members-view", …); and the
-// words of Taking, 8 bytes each, little-endian.
+// A view file holds its head, as [folder.AppendHead] has it, of domain "sotto/v1/members-view", and the words of Taking, 8 bytes
+// each, little-endian.
 type viewHead struct {
 	Snapshot [32]byte
 	Purpose  string
@@ -46,7 +44,7 @@ func (s *Store) KeepView(v View) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	name := viewName(v.ID)
-	if there, err := s.exists(name); err != nil {
+	if there, err := s.files.Has(name); err != nil {
 		return err
 	} else if there {
 		head, err := s.viewHead(v.ID)
@@ -61,7 +59,7 @@ func (s *Store) KeepView(v View) error {
 	if err := checkTaking(v.Taking, snapshot.Customers); err != nil {
 		return fmt.Errorf("keep view %x: %w", v.ID, err)
 	}
-	return s.vault.WriteFile(s.path(name), context(name), func(w io.Writer) error { return writeView(w, v) })
+	return s.files.Write(name, func(w io.Writer) error { return writeView(w, v) })
 }
 
 // checkTaking refuses bits of nobody.
@@ -73,8 +71,10 @@ func checkTaking(taking []uint64, customers int64) error {
 }
 
 func writeView(w io.Writer, v View) error {
-	head := canon.Encode(viewDomain, viewHead{v.Snapshot, v.Purpose, v.At.Unix(), int64(len(v.Taking))})
-	out := append(binary.BigEndian.AppendUint32(nil, uint32(len(head))), head...)
+	out, err := folder.AppendHead(nil, viewDomain, viewHead{v.Snapshot, v.Purpose, v.At.Unix(), int64(len(v.Taking))})
+	if err != nil {
+		return err
+	}
 	for _, word := range v.Taking {
 		if out = binary.LittleEndian.AppendUint64(out, word); len(out) >= 1<<16 {
 			if _, err := w.Write(out); err != nil {
@@ -83,37 +83,22 @@ func writeView(w io.Writer, v View) error {
 			out = out[:0]
 		}
 	}
-	_, err := w.Write(out)
+	_, err = w.Write(out)
 	return err
 }
 
 func readViewHead(r io.Reader) (h viewHead, err error) {
-	var size [4]byte
-	if _, err := io.ReadFull(r, size[:]); err != nil {
-		return h, malformed(err)
-	}
-	n := binary.BigEndian.Uint32(size[:])
-	if n > maxViewHead {
-		return h, fmt.Errorf("it is malformed: a head of %d bytes, at most %d", n, maxViewHead)
-	}
-	encoded := make([]byte, n)
-	if _, err := io.ReadFull(r, encoded); err != nil {
-		return h, malformed(err)
-	}
-	return h, canon.Decode(viewDomain, encoded, &h)
+	err = folder.ReadHead(r, viewDomain, &h)
+	return h, err
 }
 
 func (s *Store) viewHead(id [16]byte) (head viewHead, err error) {
-	name := viewName(id)
-	err = s.vault.ReadFile(s.path(name), context(name), func(r io.Reader) error {
+	err = s.files.Read(viewName(id), func(r io.Reader) error {
 		if head, err = readViewHead(r); err != nil {
 			return err
 		}
-		return errEnough
+		return folder.ErrEnough
 	})
-	if errors.Is(err, errEnough) {
-		err = nil
-	}
 	return head, err
 }
 
@@ -151,15 +136,14 @@ func (s *Store) Views(id ids.ID) ([]View, error) {
 	}
 	var found []View
 	for _, view := range views {
-		name := viewName(view)
-		err := s.vault.ReadFile(s.path(name), context(name), func(r io.Reader) error {
+		err := s.files.Read(viewName(view), func(r io.Reader) error {
 			head, err := readViewHead(r)
 			if err != nil {
 				return err
 			}
 			at := positions[head.Snapshot]
 			if len(at) == 0 {
-				return errEnough
+				return folder.ErrEnough
 			}
 			in, err := takes(r, head, at)
 			if in {
@@ -167,7 +151,7 @@ func (s *Store) Views(id ids.ID) ([]View, error) {
 			}
 			return err
 		})
-		if err != nil && !errors.Is(err, errEnough) {
+		if err != nil {
 			return nil, err
 		}
 	}
