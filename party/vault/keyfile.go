@@ -13,6 +13,7 @@ import (
 	"runtime"
 
 	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/sqlite"
 )
 
 // maxKeyText is more than any key's text has; a longer file is none.
@@ -41,7 +42,7 @@ func NewKeyFile(path string) error {
 			WithHint("choose another name; what was sealed under the key that is there can be opened with no other")
 	}
 	if err == nil {
-		err = SyncFolder(folder)
+		err = sqlite.SyncFolder(folder)
 	}
 	if err != nil {
 		return fmt.Errorf("create data key: %w", err)
