@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/query"
 	"github.com/sotto-dev/sotto/party/audit"
+	"github.com/sotto-dev/sotto/party/config"
 	"github.com/sotto-dev/sotto/party/members"
 )
 
@@ -74,8 +74,9 @@ func (n *Node) accepted(id [16]byte, v *view, asked audit.Entry) (taking []uint6
 
 // lapsed records that a question ended here without an answer, and why.
 func (n *Node) lapsed(s *session, why error) error {
-	s.asked.Action, s.asked.Verdict, s.asked.At, s.asked.Reason = audit.Lapse, audit.Done, time.Time{}, fault.From(why).Message
-	return n.state.Audit.Record(s.asked)
+	entry := s.asked
+	entry.Action, entry.Verdict, entry.Reason = audit.Lapse, audit.Done, fault.From(why).Message
+	return n.state.Audit.Record(entry)
 }
 
 // start records that the node is on the air, and whether its config or the agreement is another one than before.
@@ -84,10 +85,10 @@ func (n *Node) start() error {
 	if err != nil {
 		return err
 	}
-	config, agreed := sha256.Sum256(declared), n.agreement.Hash()
+	own, agreed := sha256.Sum256(declared), n.agreement.Hash()
 	entry := audit.Entry{
 		Actor: nodeActor, Action: audit.Start, Verdict: audit.Done,
-		Config: hex.EncodeToString(config[:]), Agreement: hex.EncodeToString(agreed[:]),
+		Config: hex.EncodeToString(own[:]), Agreement: hex.EncodeToString(agreed[:]),
 	}
 	var before audit.Entry
 	var heard *audit.Entry
@@ -109,7 +110,7 @@ func (n *Node) start() error {
 	}
 	if before.Config != entry.Config || before.Agreement != entry.Agreement {
 		changed := entry
-		changed.Actor, changed.Action = "owner", audit.Configure
+		changed.Actor, changed.Action = config.OwnerName, audit.Configure
 		if err := n.state.Audit.Record(changed); err != nil {
 			return err
 		}

@@ -4,13 +4,11 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
-	"maps"
 	"math/bits"
 	"slices"
 	"time"
 
 	"github.com/sotto-dev/sotto/internal/fault"
-	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/party/audit"
 	"github.com/sotto-dev/sotto/party/customers"
 	"github.com/sotto-dev/sotto/party/subjects"
@@ -63,7 +61,7 @@ func (n *Node) refresh(ctx context.Context, actor string) (bool, error) {
 	n.trace("refresh: loaded")
 	n.changing.Lock() // what customers say meanwhile waits, and is then about the new snapshot
 	defer n.changing.Unlock()
-	snapshot, err := n.withoutErased(loaded)
+	snapshot, told, err := n.heard(loaded)
 	if err != nil {
 		return false, err
 	}
@@ -72,7 +70,6 @@ func (n *Node) refresh(ctx context.Context, actor string) (bool, error) {
 		return false, err
 	}
 	n.trace("refresh: kept")
-	told := n.tell(snapshot)
 	n.viewing.Lock()
 	changed := n.current == nil || n.current.snapshot.Version != snapshot.Version
 	n.storedAs, n.loaded = stored, n.now()
@@ -89,39 +86,9 @@ func (n *Node) refresh(ctx context.Context, actor string) (bool, error) {
 	return changed, n.completed()
 }
 
-// erased marks those of all ids that were erased.
-func (n *Node) erased(all []ids.ID, erase func(position int)) {
-	n.state.Subjects.Apply(all, func(position int, s subjects.State) {
-		if !s.Erased.IsZero() {
-			erase(position)
-		}
-	})
-}
-
-// withoutErased returns a snapshot without those who were erased. Who was known by another id so far is taken out of what is
-// stored, too. The caller holds n.changing.
-func (n *Node) withoutErased(s *customers.Snapshot) (*customers.Snapshot, error) {
-	gone := map[int]bool{}
-	n.erased(s.IDs, func(customer int) { gone[customer] = true })
-	n.erased(s.AliasIDs(), func(alias int) { gone[int(s.Aliases[alias].Customer)] = true })
-	all := allIDs(s, slices.Sorted(maps.Keys(gone)), nil)
-	n.viewing.Lock()
-	known := n.current != nil && len(n.current.snapshot.Find(all)) > 0
-	n.viewing.Unlock()
-	var err error
-	if n.owing {
-		err = n.forgetErased(all)
-	} else if known {
-		err = n.state.Members.Forget(all)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s.Without(n.config, func(customer int) bool { return gone[customer] }), nil
-}
-
-// tell returns what the customers of a snapshot have said.
-func (n *Node) tell(s *customers.Snapshot) said {
+// heard returns a snapshot without those who were erased, and what the others have said. Who was known by another id so far is
+// taken out of what is stored, too. The caller holds n.changing.
+func (n *Node) heard(s *customers.Snapshot) (*customers.Snapshot, said, error) {
 	told := said{}
 	n.state.Subjects.Apply(s.IDs, func(customer int, state subjects.State) {
 		told[customer] = append(told[customer], state)
@@ -130,7 +97,26 @@ func (n *Node) tell(s *customers.Snapshot) said {
 		customer := int(s.Aliases[alias].Customer)
 		told[customer] = append(told[customer], state)
 	})
-	return told
+	gone := told.erased()
+	all := allIDs(s, gone, nil)
+	n.viewing.Lock()
+	known := n.current != nil && len(gone) > 0 && len(n.current.snapshot.Find(all)) > 0
+	n.viewing.Unlock()
+	var err error
+	if n.owing {
+		err = n.forgetErased(all)
+	} else if known {
+		err = n.state.Members.Forget(all)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return n.without(s, gone), told.without(gone), nil
+}
+
+// without returns a snapshot without some customers, in order.
+func (n *Node) without(s *customers.Snapshot, gone []int) *customers.Snapshot {
+	return s.Without(n.config, func(customer int) bool { _, is := slices.BinarySearch(gone, customer); return is })
 }
 
 // coverage returns, by purpose, how many of a hundred customers may take part.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -101,8 +100,9 @@ func (n *Node) release(s *session, start *sottov1.ReleaseStart, stream grpc.Clie
 		return nil, err
 	}
 	n.trace("release: stored")
-	s.asked.Action, s.asked.Verdict, s.asked.At = audit.Release, audit.Done, time.Time{}
-	if err := n.state.Audit.Record(s.asked); err != nil { // the ledger has it, so it may go out when it is asked for again
+	entry := s.asked
+	entry.Action, entry.Verdict = audit.Release, audit.Done
+	if err := n.state.Audit.Record(entry); err != nil { // the ledger has it, so it may go out when it is asked for again
 		return nil, err
 	}
 	n.trace("release: recorded")

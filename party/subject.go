@@ -189,12 +189,12 @@ func (n *Node) obey(kind subjects.Kind, of []ids.ID) (int, error) {
 		return 0, err
 	}
 	n.trace("subject: forgotten")
-	snapshot = snapshot.Without(n.config, func(customer int) bool { _, gone := slices.BinarySearch(concerned, customer); return gone })
+	snapshot = n.without(snapshot, concerned)
 	stored := n.nameOf(snapshot)
 	if err := n.state.Members.KeepSnapshot(stored, snapshot.IDs, n.now()); err != nil {
 		return 0, err
 	}
-	told = n.tell(snapshot)
+	told = told.without(concerned)
 	n.viewing.Lock()
 	defer n.viewing.Unlock()
 	n.storedAs = stored

@@ -3,7 +3,6 @@ package party
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"hash"
 	"math"
 	"slices"
 	"time"
@@ -39,6 +38,32 @@ func (s said) allows(customer int, purpose string) bool {
 	return !slices.ContainsFunc(s[customer], func(state subjects.State) bool { return !state.Allows(purpose) })
 }
 
+// erased returns the customers who were erased, in order.
+func (s said) erased() []int {
+	var gone []int
+	for customer, states := range s {
+		if slices.ContainsFunc(states, func(state subjects.State) bool { return !state.Erased.IsZero() }) {
+			gone = append(gone, customer)
+		}
+	}
+	slices.Sort(gone)
+	return gone
+}
+
+// without returns what is told of a snapshot from which some customers are gone, in order: the others have moved up.
+func (s said) without(gone []int) said {
+	if len(gone) == 0 {
+		return s
+	}
+	less := make(said, len(s))
+	for customer, states := range s {
+		if before, is := slices.BinarySearch(gone, customer); !is {
+			less[customer-before] = states
+		}
+	}
+	return less
+}
+
 // newView returns who may take part at a time, by what the source says of consent and age, and by what customers have said. heard
 // identifies all that customers have ever said to the node: whoever is nobody's customer changes the version too, or else it
 // would tell who is.
@@ -58,7 +83,7 @@ func newView(key *identity.Key, snapshot *customers.Snapshot, told said, heard [
 				taking.remove(customer)
 			}
 		}
-		feed(sum, taking)
+		_ = binary.Write(sum, binary.LittleEndian, taking) // a hash takes all
 		v.taking = append(v.taking, taking)
 	}
 	v.version = shownVersion(key, [32]byte(sum.Sum(nil)))
@@ -72,17 +97,6 @@ func (n *Node) nameOf(s *customers.Snapshot) [32]byte {
 		Version  [32]byte
 		Unerased int64
 	}{s.Version, n.state.Subjects.Unerased()})
-}
-
-func feed(sum hash.Hash, words []uint64) {
-	buffer := make([]byte, 0, 8*1024)
-	for some := range slices.Chunk(words, 1024) {
-		buffer = buffer[:0]
-		for _, w := range some {
-			buffer = binary.LittleEndian.AppendUint64(buffer, w)
-		}
-		sum.Write(buffer)
-	}
 }
 
 // shownVersion is what others see of a version of the customers: whoever guesses the customers can't confirm the guess by

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 
 	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/sqlite"
 	"github.com/sotto-dev/sotto/party/audit"
 	"github.com/sotto-dev/sotto/party/ledger"
 	"github.com/sotto-dev/sotto/party/members"
@@ -64,7 +65,9 @@ func Create(folder string, v *vault.Vault) (err error) {
 		func() error { return audit.Create(Audit(draft)) },
 		func() error { return subjects.Create(Subjects(draft), v) },
 		func() error { return os.Mkdir(Members(draft), 0o700) },
+		func() error { return sqlite.SyncFolder(draft) },
 		func() error { return os.Rename(draft, folder) }, // over an empty folder
+		func() error { return sqlite.SyncFolder(filepath.Dir(folder)) },
 	} {
 		if err := create(); err != nil {
 			return fault.New(fault.Internal, "create state in %s", folder).Wrap(err)

@@ -7,8 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
+
+	"github.com/sotto-dev/sotto/internal/sqlite"
 )
 
 // draft begins the names of files that are not yet whole.
@@ -49,7 +50,7 @@ func (v *Vault) WriteFile(path, context string, write func(io.Writer) error) (er
 		return err
 	}
 	v.step("file: renamed")
-	if err := SyncFolder(folder); err != nil {
+	if err := sqlite.SyncFolder(folder); err != nil {
 		return err
 	}
 	v.step("file: kept")
@@ -109,21 +110,9 @@ func RemoveFiles(folder string, paths ...string) error {
 			return err
 		}
 	}
-	return SyncFolder(folder)
+	return sqlite.SyncFolder(folder)
 }
 
 // Trace makes WriteFile call f at the points at which a crash differs from one a moment earlier: "file: begun", "file: written",
 // "file: synced", "file: renamed" and "file: kept". It is for tests, which end the process there. Call it before anything else.
 func (v *Vault) Trace(f func(point string)) { v.step = f }
-
-// SyncFolder makes the names of new files in a folder durable, and the removal of others.
-func SyncFolder(path string) error {
-	if runtime.GOOS == "windows" { // which cannot sync a folder, and needs not
-		return nil
-	}
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
-}

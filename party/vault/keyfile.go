@@ -13,13 +13,14 @@ import (
 	"runtime"
 
 	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/sqlite"
 )
 
 // maxKeyText is more than any key's text has; a longer file is none.
 const maxKeyText = 256
 
 // NewKeyFile makes a random key and stores it as a line of base64 (RFC 4648, section 4) that only its owner may read. If a file
-// is there, the error is of fault.Invalid: a key that is overwritten is data that is lost. A crash leaves a whole key or none.
+// is there, the error is of fault.Invalid and wraps fs.ErrExist: a key that is overwritten is data that is lost. A crash leaves a whole key or none.
 func NewKeyFile(path string) error {
 	folder := filepath.Dir(path)
 	file, err := os.CreateTemp(folder, draft) // mode 0600 from the start
@@ -37,11 +38,11 @@ func NewKeyFile(path string) error {
 		err = os.Link(file.Name(), path) // which, unlike a rename, replaces nothing
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return fault.New(fault.Invalid, "create data key: %s exists, and keys are never overwritten", path).
+		return fault.New(fault.Invalid, "create data key %s: keys are never overwritten", path).Wrap(fs.ErrExist).
 			WithHint("choose another name; what was sealed under the key that is there can be opened with no other")
 	}
 	if err == nil {
-		err = SyncFolder(folder)
+		err = sqlite.SyncFolder(folder)
 	}
 	if err != nil {
 		return fmt.Errorf("create data key: %w", err)
