@@ -23,6 +23,7 @@ package agreement
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/sotto-dev/sotto/internal/canon"
 	"github.com/sotto-dev/sotto/internal/identity"
@@ -118,6 +119,9 @@ type Limits struct {
 type Matching struct {
 	Epsilon MicroEpsilon `yaml:"epsilon"` // in (0, 1]
 	Delta   float64      `yaml:"delta"`   // in (0, 10⁻⁶]
+	// Every is how often the coordinator runs a matching anew by itself; 0 for not: then analysts ask for it. Parties refuse one
+	// that it asks for earlier.
+	Every time.Duration `yaml:"every,omitempty"`
 }
 
 // Hash returns what tells agreements apart: SHA-256 over the canonical encoding, under "sotto/v1/agreement", of the fields in

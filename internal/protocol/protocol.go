@@ -30,7 +30,8 @@ type Descriptor struct {
 	Segments      []string // besides member; sorted
 	Dimensions    []query.Dimension
 	Measures      []query.Amount
-	Purposes      []string // for which it answers questions; sorted
+	Purposes      []string  // for which it answers questions; sorted
+	Matchings     []Matched // in whose slots its customers are, newest first
 }
 
 // Commitment fixes a key share before anybody shows one (step 1).

@@ -90,6 +90,62 @@ func (Stage) EnumDescriptor() ([]byte, []int) {
 	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{0}
 }
 
+// MatchStage is a part of a matching.
+type MatchStage int32
+
+const (
+	MatchStage_MATCH_STAGE_UNSPECIFIED MatchStage = 0
+	MatchStage_MATCH_STAGE_PREPARE     MatchStage = 1 // checks and charges
+	MatchStage_MATCH_STAGE_TOKENS      MatchStage = 2 // every party's list goes round
+	MatchStage_MATCH_STAGE_SLOTS       MatchStage = 3 // the union goes round
+	MatchStage_MATCH_STAGE_KEEP        MatchStage = 4 // all agree on the spine and store their slots
+)
+
+// Enum value maps for MatchStage.
+var (
+	MatchStage_name = map[int32]string{
+		0: "MATCH_STAGE_UNSPECIFIED",
+		1: "MATCH_STAGE_PREPARE",
+		2: "MATCH_STAGE_TOKENS",
+		3: "MATCH_STAGE_SLOTS",
+		4: "MATCH_STAGE_KEEP",
+	}
+	MatchStage_value = map[string]int32{
+		"MATCH_STAGE_UNSPECIFIED": 0,
+		"MATCH_STAGE_PREPARE":     1,
+		"MATCH_STAGE_TOKENS":      2,
+		"MATCH_STAGE_SLOTS":       3,
+		"MATCH_STAGE_KEEP":        4,
+	}
+)
+
+func (x MatchStage) Enum() *MatchStage {
+	p := new(MatchStage)
+	*p = x
+	return p
+}
+
+func (x MatchStage) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MatchStage) Descriptor() protoreflect.EnumDescriptor {
+	return file_proto_sotto_v1_sotto_proto_enumTypes[1].Descriptor()
+}
+
+func (MatchStage) Type() protoreflect.EnumType {
+	return &file_proto_sotto_v1_sotto_proto_enumTypes[1]
+}
+
+func (x MatchStage) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MatchStage.Descriptor instead.
+func (MatchStage) EnumDescriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{1}
+}
+
 // SubjectKind is what customers have said.
 type SubjectKind int32
 
@@ -127,11 +183,11 @@ func (x SubjectKind) String() string {
 }
 
 func (SubjectKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_proto_sotto_v1_sotto_proto_enumTypes[1].Descriptor()
+	return file_proto_sotto_v1_sotto_proto_enumTypes[2].Descriptor()
 }
 
 func (SubjectKind) Type() protoreflect.EnumType {
-	return &file_proto_sotto_v1_sotto_proto_enumTypes[1]
+	return &file_proto_sotto_v1_sotto_proto_enumTypes[2]
 }
 
 func (x SubjectKind) Number() protoreflect.EnumNumber {
@@ -140,7 +196,7 @@ func (x SubjectKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SubjectKind.Descriptor instead.
 func (SubjectKind) EnumDescriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{1}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{2}
 }
 
 // Signed is a canonical encoding and an Ed25519 signature over it by the node that the context names.
@@ -982,6 +1038,178 @@ func (*CancelResponse) Descriptor() ([]byte, []int) {
 	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{15}
 }
 
+type MatchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Matching      *Signed                `protobuf:"bytes,1,opt,name=matching,proto3" json:"matching,omitempty"` // protocol.Matching
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchRequest) Reset() {
+	*x = MatchRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchRequest) ProtoMessage() {}
+
+func (x *MatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchRequest.ProtoReflect.Descriptor instead.
+func (*MatchRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *MatchRequest) GetMatching() *Signed {
+	if x != nil {
+		return x.Matching
+	}
+	return nil
+}
+
+type MatchProgress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Stage         MatchStage             `protobuf:"varint,1,opt,name=stage,proto3,enum=sotto.v1.MatchStage" json:"stage,omitempty"`
+	Done          float64                `protobuf:"fixed64,2,opt,name=done,proto3" json:"done,omitempty"`     // share of the whole, 0 to 1
+	Outcome       *MatchOutcome          `protobuf:"bytes,3,opt,name=outcome,proto3" json:"outcome,omitempty"` // in the last message only
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchProgress) Reset() {
+	*x = MatchProgress{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchProgress) ProtoMessage() {}
+
+func (x *MatchProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchProgress.ProtoReflect.Descriptor instead.
+func (*MatchProgress) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *MatchProgress) GetStage() MatchStage {
+	if x != nil {
+		return x.Stage
+	}
+	return MatchStage_MATCH_STAGE_UNSPECIFIED
+}
+
+func (x *MatchProgress) GetDone() float64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *MatchProgress) GetOutcome() *MatchOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+type MatchOutcome struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`                // 16 bytes
+	Announcements []*Signed              `protobuf:"bytes,2,rep,name=announcements,proto3" json:"announcements,omitempty"`    // protocol.MatchAnnouncement, in the order of the agreement
+	Approvals     []*Signed              `protobuf:"bytes,3,rep,name=approvals,proto3" json:"approvals,omitempty"`            // protocol.MatchApproval, in the order of the agreement
+	NotKept       []string               `protobuf:"bytes,4,rep,name=not_kept,json=notKept,proto3" json:"not_kept,omitempty"` // parties that did not confirm that they have stored their slots
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchOutcome) Reset() {
+	*x = MatchOutcome{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchOutcome) ProtoMessage() {}
+
+func (x *MatchOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchOutcome.ProtoReflect.Descriptor instead.
+func (*MatchOutcome) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *MatchOutcome) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *MatchOutcome) GetAnnouncements() []*Signed {
+	if x != nil {
+		return x.Announcements
+	}
+	return nil
+}
+
+func (x *MatchOutcome) GetApprovals() []*Signed {
+	if x != nil {
+		return x.Approvals
+	}
+	return nil
+}
+
+func (x *MatchOutcome) GetNotKept() []string {
+	if x != nil {
+		return x.NotKept
+	}
+	return nil
+}
+
 type BudgetRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Price         *Price                 `protobuf:"bytes,1,opt,name=price,proto3" json:"price,omitempty"` // how many such questions are left; absent for none
@@ -991,7 +1219,7 @@ type BudgetRequest struct {
 
 func (x *BudgetRequest) Reset() {
 	*x = BudgetRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[16]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1003,7 +1231,7 @@ func (x *BudgetRequest) String() string {
 func (*BudgetRequest) ProtoMessage() {}
 
 func (x *BudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[16]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1016,7 +1244,7 @@ func (x *BudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BudgetRequest.ProtoReflect.Descriptor instead.
 func (*BudgetRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{16}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BudgetRequest) GetPrice() *Price {
@@ -1039,7 +1267,7 @@ type Price struct {
 
 func (x *Price) Reset() {
 	*x = Price{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[17]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1279,7 @@ func (x *Price) String() string {
 func (*Price) ProtoMessage() {}
 
 func (x *Price) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[17]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1292,7 @@ func (x *Price) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Price.ProtoReflect.Descriptor instead.
 func (*Price) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{17}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Price) GetMechanism() string {
@@ -1104,7 +1332,7 @@ type BudgetResponse struct {
 
 func (x *BudgetResponse) Reset() {
 	*x = BudgetResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[18]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1344,7 @@ func (x *BudgetResponse) String() string {
 func (*BudgetResponse) ProtoMessage() {}
 
 func (x *BudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[18]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1357,7 @@ func (x *BudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BudgetResponse.ProtoReflect.Descriptor instead.
 func (*BudgetResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{18}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *BudgetResponse) GetEntries() []*BudgetEntry {
@@ -1151,7 +1379,7 @@ type BudgetEntry struct {
 
 func (x *BudgetEntry) Reset() {
 	*x = BudgetEntry{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[19]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1163,7 +1391,7 @@ func (x *BudgetEntry) String() string {
 func (*BudgetEntry) ProtoMessage() {}
 
 func (x *BudgetEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[19]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1176,7 +1404,7 @@ func (x *BudgetEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BudgetEntry.ProtoReflect.Descriptor instead.
 func (*BudgetEntry) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{19}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *BudgetEntry) GetParty() string {
@@ -1200,6 +1428,798 @@ func (x *BudgetEntry) GetUnavailable() string {
 	return ""
 }
 
+type MatchPrepareRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`                            // 16 bytes
+	Matching      *Signed                `protobuf:"bytes,2,opt,name=matching,proto3" json:"matching,omitempty"`                          // protocol.Matching
+	LastRelease   *Signed                `protobuf:"bytes,3,opt,name=last_release,json=lastRelease,proto3" json:"last_release,omitempty"` // as in PrepareRequest
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchPrepareRequest) Reset() {
+	*x = MatchPrepareRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchPrepareRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchPrepareRequest) ProtoMessage() {}
+
+func (x *MatchPrepareRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchPrepareRequest.ProtoReflect.Descriptor instead.
+func (*MatchPrepareRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *MatchPrepareRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *MatchPrepareRequest) GetMatching() *Signed {
+	if x != nil {
+		return x.Matching
+	}
+	return nil
+}
+
+func (x *MatchPrepareRequest) GetLastRelease() *Signed {
+	if x != nil {
+		return x.LastRelease
+	}
+	return nil
+}
+
+type MatchPrepareResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Announcement  *Signed                `protobuf:"bytes,1,opt,name=announcement,proto3" json:"announcement,omitempty"` // protocol.MatchAnnouncement
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchPrepareResponse) Reset() {
+	*x = MatchPrepareResponse{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchPrepareResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchPrepareResponse) ProtoMessage() {}
+
+func (x *MatchPrepareResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchPrepareResponse.ProtoReflect.Descriptor instead.
+func (*MatchPrepareResponse) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *MatchPrepareResponse) GetAnnouncement() *Signed {
+	if x != nil {
+		return x.Announcement
+	}
+	return nil
+}
+
+type MatchOpenRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Announcements []*Signed              `protobuf:"bytes,2,rep,name=announcements,proto3" json:"announcements,omitempty"` // of all parties, in the order of the agreement
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchOpenRequest) Reset() {
+	*x = MatchOpenRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchOpenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchOpenRequest) ProtoMessage() {}
+
+func (x *MatchOpenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchOpenRequest.ProtoReflect.Descriptor instead.
+func (*MatchOpenRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *MatchOpenRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *MatchOpenRequest) GetAnnouncements() []*Signed {
+	if x != nil {
+		return x.Announcements
+	}
+	return nil
+}
+
+type MatchOpenResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Length        *Signed                `protobuf:"bytes,1,opt,name=length,proto3" json:"length,omitempty"`   // protocol.MatchLength
+	Release       *Signed                `protobuf:"bytes,2,opt,name=release,proto3" json:"release,omitempty"` // protocol.Release: what the ledger was charged
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchOpenResponse) Reset() {
+	*x = MatchOpenResponse{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchOpenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchOpenResponse) ProtoMessage() {}
+
+func (x *MatchOpenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchOpenResponse.ProtoReflect.Descriptor instead.
+func (*MatchOpenResponse) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *MatchOpenResponse) GetLength() *Signed {
+	if x != nil {
+		return x.Length
+	}
+	return nil
+}
+
+func (x *MatchOpenResponse) GetRelease() *Signed {
+	if x != nil {
+		return x.Release
+	}
+	return nil
+}
+
+// ListID names a list on its way from one party to the next: protocol.ListID.
+type ListID struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pass          int64                  `protobuf:"varint,1,opt,name=pass,proto3" json:"pass,omitempty"`
+	Owner         int64                  `protobuf:"varint,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	Hop           int64                  `protobuf:"varint,3,opt,name=hop,proto3" json:"hop,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListID) Reset() {
+	*x = ListID{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListID) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListID) ProtoMessage() {}
+
+func (x *ListID) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListID.ProtoReflect.Descriptor instead.
+func (*ListID) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListID) GetPass() int64 {
+	if x != nil {
+		return x.Pass
+	}
+	return 0
+}
+
+func (x *ListID) GetOwner() int64 {
+	if x != nil {
+		return x.Owner
+	}
+	return 0
+}
+
+func (x *ListID) GetHop() int64 {
+	if x != nil {
+		return x.Hop
+	}
+	return 0
+}
+
+type MatchSendRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	List          *ListID                `protobuf:"bytes,2,opt,name=list,proto3" json:"list,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchSendRequest) Reset() {
+	*x = MatchSendRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchSendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchSendRequest) ProtoMessage() {}
+
+func (x *MatchSendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchSendRequest.ProtoReflect.Descriptor instead.
+func (*MatchSendRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *MatchSendRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *MatchSendRequest) GetList() *ListID {
+	if x != nil {
+		return x.List
+	}
+	return nil
+}
+
+// ListPart is first the encapsulated key, unless the list is for or from the coordinator, then chunks of points, then the
+// hand-over of who sends it.
+type ListPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Part:
+	//
+	//	*ListPart_Encapsulated
+	//	*ListPart_Chunk
+	//	*ListPart_HandOver
+	Part          isListPart_Part `protobuf_oneof:"part"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPart) Reset() {
+	*x = ListPart{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPart) ProtoMessage() {}
+
+func (x *ListPart) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPart.ProtoReflect.Descriptor instead.
+func (*ListPart) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListPart) GetPart() isListPart_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *ListPart) GetEncapsulated() []byte {
+	if x != nil {
+		if x, ok := x.Part.(*ListPart_Encapsulated); ok {
+			return x.Encapsulated
+		}
+	}
+	return nil
+}
+
+func (x *ListPart) GetChunk() []byte {
+	if x != nil {
+		if x, ok := x.Part.(*ListPart_Chunk); ok {
+			return x.Chunk
+		}
+	}
+	return nil
+}
+
+func (x *ListPart) GetHandOver() *Signed {
+	if x != nil {
+		if x, ok := x.Part.(*ListPart_HandOver); ok {
+			return x.HandOver
+		}
+	}
+	return nil
+}
+
+type isListPart_Part interface {
+	isListPart_Part()
+}
+
+type ListPart_Encapsulated struct {
+	Encapsulated []byte `protobuf:"bytes,1,opt,name=encapsulated,proto3,oneof"`
+}
+
+type ListPart_Chunk struct {
+	Chunk []byte `protobuf:"bytes,2,opt,name=chunk,proto3,oneof"`
+}
+
+type ListPart_HandOver struct {
+	HandOver *Signed `protobuf:"bytes,3,opt,name=hand_over,json=handOver,proto3,oneof"` // protocol.ListHandOver
+}
+
+func (*ListPart_Encapsulated) isListPart_Part() {}
+
+func (*ListPart_Chunk) isListPart_Part() {}
+
+func (*ListPart_HandOver) isListPart_Part() {}
+
+// MatchReceiveRequest is first a start, then the parts.
+type MatchReceiveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Message:
+	//
+	//	*MatchReceiveRequest_Start
+	//	*MatchReceiveRequest_Part
+	Message       isMatchReceiveRequest_Message `protobuf_oneof:"message"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchReceiveRequest) Reset() {
+	*x = MatchReceiveRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchReceiveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchReceiveRequest) ProtoMessage() {}
+
+func (x *MatchReceiveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchReceiveRequest.ProtoReflect.Descriptor instead.
+func (*MatchReceiveRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *MatchReceiveRequest) GetMessage() isMatchReceiveRequest_Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *MatchReceiveRequest) GetStart() *MatchReceiveStart {
+	if x != nil {
+		if x, ok := x.Message.(*MatchReceiveRequest_Start); ok {
+			return x.Start
+		}
+	}
+	return nil
+}
+
+func (x *MatchReceiveRequest) GetPart() *ListPart {
+	if x != nil {
+		if x, ok := x.Message.(*MatchReceiveRequest_Part); ok {
+			return x.Part
+		}
+	}
+	return nil
+}
+
+type isMatchReceiveRequest_Message interface {
+	isMatchReceiveRequest_Message()
+}
+
+type MatchReceiveRequest_Start struct {
+	Start *MatchReceiveStart `protobuf:"bytes,1,opt,name=start,proto3,oneof"`
+}
+
+type MatchReceiveRequest_Part struct {
+	Part *ListPart `protobuf:"bytes,2,opt,name=part,proto3,oneof"`
+}
+
+func (*MatchReceiveRequest_Start) isMatchReceiveRequest_Message() {}
+
+func (*MatchReceiveRequest_Part) isMatchReceiveRequest_Message() {}
+
+type MatchReceiveStart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	List          *ListID                `protobuf:"bytes,2,opt,name=list,proto3" json:"list,omitempty"`
+	Lengths       []*Signed              `protobuf:"bytes,3,rep,name=lengths,proto3" json:"lengths,omitempty"` // protocol.MatchLength of all parties, in the order of the agreement
+	Union         *Signed                `protobuf:"bytes,4,opt,name=union,proto3" json:"union,omitempty"`     // protocol.MatchUnion, signed by the coordinator; in the passes over the union only
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchReceiveStart) Reset() {
+	*x = MatchReceiveStart{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchReceiveStart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchReceiveStart) ProtoMessage() {}
+
+func (x *MatchReceiveStart) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchReceiveStart.ProtoReflect.Descriptor instead.
+func (*MatchReceiveStart) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *MatchReceiveStart) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *MatchReceiveStart) GetList() *ListID {
+	if x != nil {
+		return x.List
+	}
+	return nil
+}
+
+func (x *MatchReceiveStart) GetLengths() []*Signed {
+	if x != nil {
+		return x.Lengths
+	}
+	return nil
+}
+
+func (x *MatchReceiveStart) GetUnion() *Signed {
+	if x != nil {
+		return x.Union
+	}
+	return nil
+}
+
+type MatchReceiveResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Worked        int64                  `protobuf:"varint,1,opt,name=worked,proto3" json:"worked,omitempty"` // points so far
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchReceiveResponse) Reset() {
+	*x = MatchReceiveResponse{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchReceiveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchReceiveResponse) ProtoMessage() {}
+
+func (x *MatchReceiveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchReceiveResponse.ProtoReflect.Descriptor instead.
+func (*MatchReceiveResponse) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *MatchReceiveResponse) GetWorked() int64 {
+	if x != nil {
+		return x.Worked
+	}
+	return 0
+}
+
+type MatchApproveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchApproveRequest) Reset() {
+	*x = MatchApproveRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchApproveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchApproveRequest) ProtoMessage() {}
+
+func (x *MatchApproveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchApproveRequest.ProtoReflect.Descriptor instead.
+func (*MatchApproveRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *MatchApproveRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+type MatchApproveResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Approval      *Signed                `protobuf:"bytes,1,opt,name=approval,proto3" json:"approval,omitempty"` // protocol.MatchApproval
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchApproveResponse) Reset() {
+	*x = MatchApproveResponse{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchApproveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchApproveResponse) ProtoMessage() {}
+
+func (x *MatchApproveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchApproveResponse.ProtoReflect.Descriptor instead.
+func (*MatchApproveResponse) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *MatchApproveResponse) GetApproval() *Signed {
+	if x != nil {
+		return x.Approval
+	}
+	return nil
+}
+
+type MatchKeepRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Approvals     []*Signed              `protobuf:"bytes,2,rep,name=approvals,proto3" json:"approvals,omitempty"` // of all parties, in the order of the agreement
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchKeepRequest) Reset() {
+	*x = MatchKeepRequest{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchKeepRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchKeepRequest) ProtoMessage() {}
+
+func (x *MatchKeepRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchKeepRequest.ProtoReflect.Descriptor instead.
+func (*MatchKeepRequest) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *MatchKeepRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *MatchKeepRequest) GetApprovals() []*Signed {
+	if x != nil {
+		return x.Approvals
+	}
+	return nil
+}
+
+type MatchKeepResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MatchKeepResponse) Reset() {
+	*x = MatchKeepResponse{}
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MatchKeepResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MatchKeepResponse) ProtoMessage() {}
+
+func (x *MatchKeepResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MatchKeepResponse.ProtoReflect.Descriptor instead.
+func (*MatchKeepResponse) Descriptor() ([]byte, []int) {
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{36}
+}
+
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1208,7 +2228,7 @@ type DescribeRequest struct {
 
 func (x *DescribeRequest) Reset() {
 	*x = DescribeRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[20]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1220,7 +2240,7 @@ func (x *DescribeRequest) String() string {
 func (*DescribeRequest) ProtoMessage() {}
 
 func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[20]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1233,7 +2253,7 @@ func (x *DescribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeRequest.ProtoReflect.Descriptor instead.
 func (*DescribeRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{20}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{37}
 }
 
 type DescribeResponse struct {
@@ -1245,7 +2265,7 @@ type DescribeResponse struct {
 
 func (x *DescribeResponse) Reset() {
 	*x = DescribeResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[21]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +2277,7 @@ func (x *DescribeResponse) String() string {
 func (*DescribeResponse) ProtoMessage() {}
 
 func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[21]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +2290,7 @@ func (x *DescribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeResponse.ProtoReflect.Descriptor instead.
 func (*DescribeResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{21}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DescribeResponse) GetDescriptor_() *Signed {
@@ -1290,7 +2310,7 @@ type PartyBudgetRequest struct {
 
 func (x *PartyBudgetRequest) Reset() {
 	*x = PartyBudgetRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[22]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1302,7 +2322,7 @@ func (x *PartyBudgetRequest) String() string {
 func (*PartyBudgetRequest) ProtoMessage() {}
 
 func (x *PartyBudgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[22]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1315,7 +2335,7 @@ func (x *PartyBudgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartyBudgetRequest.ProtoReflect.Descriptor instead.
 func (*PartyBudgetRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{22}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PartyBudgetRequest) GetAnalyst() string {
@@ -1341,7 +2361,7 @@ type PartyBudgetResponse struct {
 
 func (x *PartyBudgetResponse) Reset() {
 	*x = PartyBudgetResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[23]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +2373,7 @@ func (x *PartyBudgetResponse) String() string {
 func (*PartyBudgetResponse) ProtoMessage() {}
 
 func (x *PartyBudgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[23]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +2386,7 @@ func (x *PartyBudgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartyBudgetResponse.ProtoReflect.Descriptor instead.
 func (*PartyBudgetResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{23}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PartyBudgetResponse) GetBudget() *Signed {
@@ -1387,7 +2407,7 @@ type PrepareRequest struct {
 
 func (x *PrepareRequest) Reset() {
 	*x = PrepareRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[24]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +2419,7 @@ func (x *PrepareRequest) String() string {
 func (*PrepareRequest) ProtoMessage() {}
 
 func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[24]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +2432,7 @@ func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{24}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PrepareRequest) GetSession() []byte {
@@ -1445,7 +2465,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[25]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +2477,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[25]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +2490,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{25}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PrepareResponse) GetCommitment() *Signed {
@@ -1490,7 +2510,7 @@ type OpenRequest struct {
 
 func (x *OpenRequest) Reset() {
 	*x = OpenRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[26]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1502,7 +2522,7 @@ func (x *OpenRequest) String() string {
 func (*OpenRequest) ProtoMessage() {}
 
 func (x *OpenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[26]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1515,7 +2535,7 @@ func (x *OpenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRequest.ProtoReflect.Descriptor instead.
 func (*OpenRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{26}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *OpenRequest) GetSession() []byte {
@@ -1541,7 +2561,7 @@ type OpenResponse struct {
 
 func (x *OpenResponse) Reset() {
 	*x = OpenResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[27]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +2573,7 @@ func (x *OpenResponse) String() string {
 func (*OpenResponse) ProtoMessage() {}
 
 func (x *OpenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[27]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +2586,7 @@ func (x *OpenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResponse.ProtoReflect.Descriptor instead.
 func (*OpenResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{27}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *OpenResponse) GetOpening() *Opening {
@@ -1587,7 +2607,7 @@ type Opening struct {
 
 func (x *Opening) Reset() {
 	*x = Opening{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[28]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +2619,7 @@ func (x *Opening) String() string {
 func (*Opening) ProtoMessage() {}
 
 func (x *Opening) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[28]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +2632,7 @@ func (x *Opening) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Opening.ProtoReflect.Descriptor instead.
 func (*Opening) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{28}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Opening) GetShare() []byte {
@@ -1639,7 +2659,7 @@ type AgreeRequest struct {
 
 func (x *AgreeRequest) Reset() {
 	*x = AgreeRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[29]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +2671,7 @@ func (x *AgreeRequest) String() string {
 func (*AgreeRequest) ProtoMessage() {}
 
 func (x *AgreeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[29]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1664,7 +2684,7 @@ func (x *AgreeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreeRequest.ProtoReflect.Descriptor instead.
 func (*AgreeRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{29}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *AgreeRequest) GetSession() []byte {
@@ -1690,7 +2710,7 @@ type AgreeResponse struct {
 
 func (x *AgreeResponse) Reset() {
 	*x = AgreeResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[30]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1702,7 +2722,7 @@ func (x *AgreeResponse) String() string {
 func (*AgreeResponse) ProtoMessage() {}
 
 func (x *AgreeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[30]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1715,7 +2735,7 @@ func (x *AgreeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreeResponse.ProtoReflect.Descriptor instead.
 func (*AgreeResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{30}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *AgreeResponse) GetApproval() *Signed {
@@ -1740,7 +2760,7 @@ type ContributeRequest struct {
 
 func (x *ContributeRequest) Reset() {
 	*x = ContributeRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[31]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1752,7 +2772,7 @@ func (x *ContributeRequest) String() string {
 func (*ContributeRequest) ProtoMessage() {}
 
 func (x *ContributeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[31]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1765,7 +2785,7 @@ func (x *ContributeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContributeRequest.ProtoReflect.Descriptor instead.
 func (*ContributeRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{31}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ContributeRequest) GetMessage() isContributeRequest_Message {
@@ -1835,7 +2855,7 @@ type ContributeStart struct {
 
 func (x *ContributeStart) Reset() {
 	*x = ContributeStart{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[32]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1847,7 +2867,7 @@ func (x *ContributeStart) String() string {
 func (*ContributeStart) ProtoMessage() {}
 
 func (x *ContributeStart) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[32]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1860,7 +2880,7 @@ func (x *ContributeStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContributeStart.ProtoReflect.Descriptor instead.
 func (*ContributeStart) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{32}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ContributeStart) GetSession() []byte {
@@ -1898,7 +2918,7 @@ type ContributeResponse struct {
 
 func (x *ContributeResponse) Reset() {
 	*x = ContributeResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[33]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1910,7 +2930,7 @@ func (x *ContributeResponse) String() string {
 func (*ContributeResponse) ProtoMessage() {}
 
 func (x *ContributeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[33]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1923,7 +2943,7 @@ func (x *ContributeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContributeResponse.ProtoReflect.Descriptor instead.
 func (*ContributeResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{33}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ContributeResponse) GetMessage() isContributeResponse_Message {
@@ -1981,7 +3001,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[34]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1993,7 +3013,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[34]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2006,7 +3026,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{34}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ReleaseRequest) GetMessage() isReleaseRequest_Message {
@@ -2060,7 +3080,7 @@ type ReleaseStart struct {
 
 func (x *ReleaseStart) Reset() {
 	*x = ReleaseStart{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[35]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2072,7 +3092,7 @@ func (x *ReleaseStart) String() string {
 func (*ReleaseStart) ProtoMessage() {}
 
 func (x *ReleaseStart) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[35]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2085,7 +3105,7 @@ func (x *ReleaseStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseStart.ProtoReflect.Descriptor instead.
 func (*ReleaseStart) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{35}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ReleaseStart) GetSession() []byte {
@@ -2111,7 +3131,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[36]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2123,7 +3143,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[36]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2136,7 +3156,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{36}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ReleaseResponse) GetRelease() *SealedRelease {
@@ -2155,7 +3175,7 @@ type ForgetRequest struct {
 
 func (x *ForgetRequest) Reset() {
 	*x = ForgetRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[37]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2167,7 +3187,7 @@ func (x *ForgetRequest) String() string {
 func (*ForgetRequest) ProtoMessage() {}
 
 func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[37]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2180,7 +3200,7 @@ func (x *ForgetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetRequest.ProtoReflect.Descriptor instead.
 func (*ForgetRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{37}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ForgetRequest) GetSession() []byte {
@@ -2198,7 +3218,7 @@ type ForgetResponse struct {
 
 func (x *ForgetResponse) Reset() {
 	*x = ForgetResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[38]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2210,7 +3230,7 @@ func (x *ForgetResponse) String() string {
 func (*ForgetResponse) ProtoMessage() {}
 
 func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[38]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2223,7 +3243,7 @@ func (x *ForgetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetResponse.ProtoReflect.Descriptor instead.
 func (*ForgetResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{38}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{55}
 }
 
 type StatusRequest struct {
@@ -2234,7 +3254,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[39]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +3266,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[39]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2259,7 +3279,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{39}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{56}
 }
 
 type StatusResponse struct {
@@ -2277,7 +3297,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[40]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2289,7 +3309,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[40]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2302,7 +3322,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{40}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *StatusResponse) GetParty() string {
@@ -2364,7 +3384,7 @@ type PurposeStatus struct {
 
 func (x *PurposeStatus) Reset() {
 	*x = PurposeStatus{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[41]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2376,7 +3396,7 @@ func (x *PurposeStatus) String() string {
 func (*PurposeStatus) ProtoMessage() {}
 
 func (x *PurposeStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[41]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2389,7 +3409,7 @@ func (x *PurposeStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurposeStatus.ProtoReflect.Descriptor instead.
 func (*PurposeStatus) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{41}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PurposeStatus) GetPurpose() string {
@@ -2414,7 +3434,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[42]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2426,7 +3446,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[42]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2439,7 +3459,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{42}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{59}
 }
 
 type RefreshResponse struct {
@@ -2452,7 +3472,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[43]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +3484,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[43]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +3497,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{43}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *RefreshResponse) GetStatus() *StatusResponse {
@@ -2503,7 +3523,7 @@ type PurgeRequest struct {
 
 func (x *PurgeRequest) Reset() {
 	*x = PurgeRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[44]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2515,7 +3535,7 @@ func (x *PurgeRequest) String() string {
 func (*PurgeRequest) ProtoMessage() {}
 
 func (x *PurgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[44]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2528,7 +3548,7 @@ func (x *PurgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeRequest.ProtoReflect.Descriptor instead.
 func (*PurgeRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{44}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *PurgeRequest) GetDryRun() bool {
@@ -2547,7 +3567,7 @@ type PurgeResponse struct {
 
 func (x *PurgeResponse) Reset() {
 	*x = PurgeResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[45]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2559,7 +3579,7 @@ func (x *PurgeResponse) String() string {
 func (*PurgeResponse) ProtoMessage() {}
 
 func (x *PurgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[45]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2572,7 +3592,7 @@ func (x *PurgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeResponse.ProtoReflect.Descriptor instead.
 func (*PurgeResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{45}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *PurgeResponse) GetPurged() []*Purged {
@@ -2593,7 +3613,7 @@ type Purged struct {
 
 func (x *Purged) Reset() {
 	*x = Purged{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[46]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2605,7 +3625,7 @@ func (x *Purged) String() string {
 func (*Purged) ProtoMessage() {}
 
 func (x *Purged) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[46]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2618,7 +3638,7 @@ func (x *Purged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Purged.ProtoReflect.Descriptor instead.
 func (*Purged) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{46}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Purged) GetWhat() string {
@@ -2649,7 +3669,7 @@ type SubjectsRequest struct {
 
 func (x *SubjectsRequest) Reset() {
 	*x = SubjectsRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[47]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2661,7 +3681,7 @@ func (x *SubjectsRequest) String() string {
 func (*SubjectsRequest) ProtoMessage() {}
 
 func (x *SubjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[47]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2674,7 +3694,7 @@ func (x *SubjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectsRequest.ProtoReflect.Descriptor instead.
 func (*SubjectsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{47}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *SubjectsRequest) GetMessage() isSubjectsRequest_Message {
@@ -2730,7 +3750,7 @@ type SubjectsStart struct {
 
 func (x *SubjectsStart) Reset() {
 	*x = SubjectsStart{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[48]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2742,7 +3762,7 @@ func (x *SubjectsStart) String() string {
 func (*SubjectsStart) ProtoMessage() {}
 
 func (x *SubjectsStart) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[48]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2755,7 +3775,7 @@ func (x *SubjectsStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectsStart.ProtoReflect.Descriptor instead.
 func (*SubjectsStart) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{48}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *SubjectsStart) GetKind() SubjectKind {
@@ -2795,7 +3815,7 @@ type SubjectIDs struct {
 
 func (x *SubjectIDs) Reset() {
 	*x = SubjectIDs{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[49]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2807,7 +3827,7 @@ func (x *SubjectIDs) String() string {
 func (*SubjectIDs) ProtoMessage() {}
 
 func (x *SubjectIDs) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[49]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2820,7 +3840,7 @@ func (x *SubjectIDs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectIDs.ProtoReflect.Descriptor instead.
 func (*SubjectIDs) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{49}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *SubjectIDs) GetIds() []string {
@@ -2842,7 +3862,7 @@ type SubjectsResponse struct {
 
 func (x *SubjectsResponse) Reset() {
 	*x = SubjectsResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[50]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2854,7 +3874,7 @@ func (x *SubjectsResponse) String() string {
 func (*SubjectsResponse) ProtoMessage() {}
 
 func (x *SubjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[50]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2867,7 +3887,7 @@ func (x *SubjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectsResponse.ProtoReflect.Descriptor instead.
 func (*SubjectsResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{50}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *SubjectsResponse) GetRecorded() int64 {
@@ -2909,7 +3929,7 @@ type AccessRequest struct {
 
 func (x *AccessRequest) Reset() {
 	*x = AccessRequest{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[51]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2921,7 +3941,7 @@ func (x *AccessRequest) String() string {
 func (*AccessRequest) ProtoMessage() {}
 
 func (x *AccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[51]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2934,7 +3954,7 @@ func (x *AccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessRequest.ProtoReflect.Descriptor instead.
 func (*AccessRequest) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{51}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *AccessRequest) GetId() string {
@@ -2975,7 +3995,7 @@ type AccessResponse struct {
 
 func (x *AccessResponse) Reset() {
 	*x = AccessResponse{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[52]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2987,7 +4007,7 @@ func (x *AccessResponse) String() string {
 func (*AccessResponse) ProtoMessage() {}
 
 func (x *AccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[52]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3000,7 +4020,7 @@ func (x *AccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessResponse.ProtoReflect.Descriptor instead.
 func (*AccessResponse) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{52}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *AccessResponse) GetCustomer() bool {
@@ -3071,7 +4091,7 @@ type AmountOf struct {
 
 func (x *AmountOf) Reset() {
 	*x = AmountOf{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[53]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3083,7 +4103,7 @@ func (x *AmountOf) String() string {
 func (*AmountOf) ProtoMessage() {}
 
 func (x *AmountOf) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[53]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3096,7 +4116,7 @@ func (x *AmountOf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AmountOf.ProtoReflect.Descriptor instead.
 func (*AmountOf) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{53}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *AmountOf) GetMeasure() string {
@@ -3142,7 +4162,7 @@ type ConsentOf struct {
 
 func (x *ConsentOf) Reset() {
 	*x = ConsentOf{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[54]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3154,7 +4174,7 @@ func (x *ConsentOf) String() string {
 func (*ConsentOf) ProtoMessage() {}
 
 func (x *ConsentOf) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[54]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3167,7 +4187,7 @@ func (x *ConsentOf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentOf.ProtoReflect.Descriptor instead.
 func (*ConsentOf) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{54}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ConsentOf) GetPurpose() string {
@@ -3229,7 +4249,7 @@ type TakenPart struct {
 
 func (x *TakenPart) Reset() {
 	*x = TakenPart{}
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[55]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3241,7 +4261,7 @@ func (x *TakenPart) String() string {
 func (*TakenPart) ProtoMessage() {}
 
 func (x *TakenPart) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[55]
+	mi := &file_proto_sotto_v1_sotto_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3254,7 +4274,7 @@ func (x *TakenPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakenPart.ProtoReflect.Descriptor instead.
 func (*TakenPart) Descriptor() ([]byte, []int) {
-	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{55}
+	return file_proto_sotto_v1_sotto_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *TakenPart) GetAt() int64 {
@@ -3369,7 +4389,18 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\"*\n" +
 	"\rCancelRequest\x12\x19\n" +
 	"\bquery_id\x18\x01 \x01(\tR\aqueryId\"\x10\n" +
-	"\x0eCancelResponse\"6\n" +
+	"\x0eCancelResponse\"<\n" +
+	"\fMatchRequest\x12,\n" +
+	"\bmatching\x18\x01 \x01(\v2\x10.sotto.v1.SignedR\bmatching\"\x81\x01\n" +
+	"\rMatchProgress\x12*\n" +
+	"\x05stage\x18\x01 \x01(\x0e2\x14.sotto.v1.MatchStageR\x05stage\x12\x12\n" +
+	"\x04done\x18\x02 \x01(\x01R\x04done\x120\n" +
+	"\aoutcome\x18\x03 \x01(\v2\x16.sotto.v1.MatchOutcomeR\aoutcome\"\xab\x01\n" +
+	"\fMatchOutcome\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x126\n" +
+	"\rannouncements\x18\x02 \x03(\v2\x10.sotto.v1.SignedR\rannouncements\x12.\n" +
+	"\tapprovals\x18\x03 \x03(\v2\x10.sotto.v1.SignedR\tapprovals\x12\x19\n" +
+	"\bnot_kept\x18\x04 \x03(\tR\anotKept\"6\n" +
 	"\rBudgetRequest\x12%\n" +
 	"\x05price\x18\x01 \x01(\v2\x0f.sotto.v1.PriceR\x05price\"\x7f\n" +
 	"\x05Price\x12\x1c\n" +
@@ -3383,7 +4414,50 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\vBudgetEntry\x12\x14\n" +
 	"\x05party\x18\x01 \x01(\tR\x05party\x12(\n" +
 	"\x06budget\x18\x02 \x01(\v2\x10.sotto.v1.SignedR\x06budget\x12 \n" +
-	"\vunavailable\x18\x03 \x01(\tR\vunavailable\"\x11\n" +
+	"\vunavailable\x18\x03 \x01(\tR\vunavailable\"\x92\x01\n" +
+	"\x13MatchPrepareRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12,\n" +
+	"\bmatching\x18\x02 \x01(\v2\x10.sotto.v1.SignedR\bmatching\x123\n" +
+	"\flast_release\x18\x03 \x01(\v2\x10.sotto.v1.SignedR\vlastRelease\"L\n" +
+	"\x14MatchPrepareResponse\x124\n" +
+	"\fannouncement\x18\x01 \x01(\v2\x10.sotto.v1.SignedR\fannouncement\"d\n" +
+	"\x10MatchOpenRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x126\n" +
+	"\rannouncements\x18\x02 \x03(\v2\x10.sotto.v1.SignedR\rannouncements\"i\n" +
+	"\x11MatchOpenResponse\x12(\n" +
+	"\x06length\x18\x01 \x01(\v2\x10.sotto.v1.SignedR\x06length\x12*\n" +
+	"\arelease\x18\x02 \x01(\v2\x10.sotto.v1.SignedR\arelease\"D\n" +
+	"\x06ListID\x12\x12\n" +
+	"\x04pass\x18\x01 \x01(\x03R\x04pass\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\x03R\x05owner\x12\x10\n" +
+	"\x03hop\x18\x03 \x01(\x03R\x03hop\"R\n" +
+	"\x10MatchSendRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12$\n" +
+	"\x04list\x18\x02 \x01(\v2\x10.sotto.v1.ListIDR\x04list\"\x81\x01\n" +
+	"\bListPart\x12$\n" +
+	"\fencapsulated\x18\x01 \x01(\fH\x00R\fencapsulated\x12\x16\n" +
+	"\x05chunk\x18\x02 \x01(\fH\x00R\x05chunk\x12/\n" +
+	"\thand_over\x18\x03 \x01(\v2\x10.sotto.v1.SignedH\x00R\bhandOverB\x06\n" +
+	"\x04part\"\x7f\n" +
+	"\x13MatchReceiveRequest\x123\n" +
+	"\x05start\x18\x01 \x01(\v2\x1b.sotto.v1.MatchReceiveStartH\x00R\x05start\x12(\n" +
+	"\x04part\x18\x02 \x01(\v2\x12.sotto.v1.ListPartH\x00R\x04partB\t\n" +
+	"\amessage\"\xa7\x01\n" +
+	"\x11MatchReceiveStart\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12$\n" +
+	"\x04list\x18\x02 \x01(\v2\x10.sotto.v1.ListIDR\x04list\x12*\n" +
+	"\alengths\x18\x03 \x03(\v2\x10.sotto.v1.SignedR\alengths\x12&\n" +
+	"\x05union\x18\x04 \x01(\v2\x10.sotto.v1.SignedR\x05union\".\n" +
+	"\x14MatchReceiveResponse\x12\x16\n" +
+	"\x06worked\x18\x01 \x01(\x03R\x06worked\"/\n" +
+	"\x13MatchApproveRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\"D\n" +
+	"\x14MatchApproveResponse\x12,\n" +
+	"\bapproval\x18\x01 \x01(\v2\x10.sotto.v1.SignedR\bapproval\"\\\n" +
+	"\x10MatchKeepRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12.\n" +
+	"\tapprovals\x18\x02 \x03(\v2\x10.sotto.v1.SignedR\tapprovals\"\x13\n" +
+	"\x11MatchKeepResponse\"\x11\n" +
 	"\x0fDescribeRequest\"D\n" +
 	"\x10DescribeResponse\x120\n" +
 	"\n" +
@@ -3532,19 +4606,27 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\rSTAGE_RELEASE\x10\x05\x12\x0e\n" +
 	"\n" +
 	"STAGE_DONE\x10\x06\x12\x10\n" +
-	"\fSTAGE_FAILED\x10\a*x\n" +
+	"\fSTAGE_FAILED\x10\a*\x87\x01\n" +
+	"\n" +
+	"MatchStage\x12\x1b\n" +
+	"\x17MATCH_STAGE_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13MATCH_STAGE_PREPARE\x10\x01\x12\x16\n" +
+	"\x12MATCH_STAGE_TOKENS\x10\x02\x12\x15\n" +
+	"\x11MATCH_STAGE_SLOTS\x10\x03\x12\x14\n" +
+	"\x10MATCH_STAGE_KEEP\x10\x04*x\n" +
 	"\vSubjectKind\x12\x1c\n" +
 	"\x18SUBJECT_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15SUBJECT_KIND_WITHDRAW\x10\x01\x12\x16\n" +
 	"\x12SUBJECT_KIND_ERASE\x10\x02\x12\x18\n" +
-	"\x14SUBJECT_KIND_RESTORE\x10\x032\xf8\x02\n" +
+	"\x14SUBJECT_KIND_RESTORE\x10\x032\xb4\x03\n" +
 	"\vCoordinator\x12>\n" +
 	"\aCatalog\x12\x18.sotto.v1.CatalogRequest\x1a\x19.sotto.v1.CatalogResponse\x12;\n" +
 	"\x06Submit\x12\x17.sotto.v1.SubmitRequest\x1a\x18.sotto.v1.SubmitResponse\x125\n" +
 	"\x05Watch\x12\x16.sotto.v1.WatchRequest\x1a\x12.sotto.v1.Progress0\x01\x12;\n" +
 	"\x06Result\x12\x17.sotto.v1.ResultRequest\x1a\x18.sotto.v1.ResultResponse\x12;\n" +
 	"\x06Cancel\x12\x17.sotto.v1.CancelRequest\x1a\x18.sotto.v1.CancelResponse\x12;\n" +
-	"\x06Budget\x12\x17.sotto.v1.BudgetRequest\x1a\x18.sotto.v1.BudgetResponse2\x8e\x04\n" +
+	"\x06Budget\x12\x17.sotto.v1.BudgetRequest\x1a\x18.sotto.v1.BudgetResponse\x12:\n" +
+	"\x05Match\x12\x16.sotto.v1.MatchRequest\x1a\x17.sotto.v1.MatchProgress0\x012\xca\a\n" +
 	"\x05Party\x12A\n" +
 	"\bDescribe\x12\x19.sotto.v1.DescribeRequest\x1a\x1a.sotto.v1.DescribeResponse\x12E\n" +
 	"\x06Budget\x12\x1c.sotto.v1.PartyBudgetRequest\x1a\x1d.sotto.v1.PartyBudgetResponse\x12>\n" +
@@ -3554,7 +4636,13 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\n" +
 	"Contribute\x12\x1b.sotto.v1.ContributeRequest\x1a\x1c.sotto.v1.ContributeResponse(\x010\x01\x12@\n" +
 	"\aRelease\x12\x18.sotto.v1.ReleaseRequest\x1a\x19.sotto.v1.ReleaseResponse(\x01\x12;\n" +
-	"\x06Forget\x12\x17.sotto.v1.ForgetRequest\x1a\x18.sotto.v1.ForgetResponse2\xc0\x02\n" +
+	"\x06Forget\x12\x17.sotto.v1.ForgetRequest\x1a\x18.sotto.v1.ForgetResponse\x12M\n" +
+	"\fMatchPrepare\x12\x1d.sotto.v1.MatchPrepareRequest\x1a\x1e.sotto.v1.MatchPrepareResponse\x12D\n" +
+	"\tMatchOpen\x12\x1a.sotto.v1.MatchOpenRequest\x1a\x1b.sotto.v1.MatchOpenResponse\x12=\n" +
+	"\tMatchSend\x12\x1a.sotto.v1.MatchSendRequest\x1a\x12.sotto.v1.ListPart0\x01\x12Q\n" +
+	"\fMatchReceive\x12\x1d.sotto.v1.MatchReceiveRequest\x1a\x1e.sotto.v1.MatchReceiveResponse(\x010\x01\x12M\n" +
+	"\fMatchApprove\x12\x1d.sotto.v1.MatchApproveRequest\x1a\x1e.sotto.v1.MatchApproveResponse\x12D\n" +
+	"\tMatchKeep\x12\x1a.sotto.v1.MatchKeepRequest\x1a\x1b.sotto.v1.MatchKeepResponse2\xc0\x02\n" +
 	"\x05Owner\x12;\n" +
 	"\x06Status\x12\x17.sotto.v1.StatusRequest\x1a\x18.sotto.v1.StatusResponse\x12>\n" +
 	"\aRefresh\x12\x18.sotto.v1.RefreshRequest\x1a\x19.sotto.v1.RefreshResponse\x128\n" +
@@ -3574,155 +4662,207 @@ func file_proto_sotto_v1_sotto_proto_rawDescGZIP() []byte {
 	return file_proto_sotto_v1_sotto_proto_rawDescData
 }
 
-var file_proto_sotto_v1_sotto_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_proto_sotto_v1_sotto_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_proto_sotto_v1_sotto_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_proto_sotto_v1_sotto_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
 var file_proto_sotto_v1_sotto_proto_goTypes = []any{
-	(Stage)(0),                  // 0: sotto.v1.Stage
-	(SubjectKind)(0),            // 1: sotto.v1.SubjectKind
-	(*Signed)(nil),              // 2: sotto.v1.Signed
-	(*CatalogRequest)(nil),      // 3: sotto.v1.CatalogRequest
-	(*CatalogResponse)(nil),     // 4: sotto.v1.CatalogResponse
-	(*CatalogEntry)(nil),        // 5: sotto.v1.CatalogEntry
-	(*SubmitRequest)(nil),       // 6: sotto.v1.SubmitRequest
-	(*SubmitResponse)(nil),      // 7: sotto.v1.SubmitResponse
-	(*WatchRequest)(nil),        // 8: sotto.v1.WatchRequest
-	(*Progress)(nil),            // 9: sotto.v1.Progress
-	(*Failure)(nil),             // 10: sotto.v1.Failure
-	(*ResultRequest)(nil),       // 11: sotto.v1.ResultRequest
-	(*ResultResponse)(nil),      // 12: sotto.v1.ResultResponse
-	(*SealedRelease)(nil),       // 13: sotto.v1.SealedRelease
-	(*StageTime)(nil),           // 14: sotto.v1.StageTime
-	(*HopBytes)(nil),            // 15: sotto.v1.HopBytes
-	(*CancelRequest)(nil),       // 16: sotto.v1.CancelRequest
-	(*CancelResponse)(nil),      // 17: sotto.v1.CancelResponse
-	(*BudgetRequest)(nil),       // 18: sotto.v1.BudgetRequest
-	(*Price)(nil),               // 19: sotto.v1.Price
-	(*BudgetResponse)(nil),      // 20: sotto.v1.BudgetResponse
-	(*BudgetEntry)(nil),         // 21: sotto.v1.BudgetEntry
-	(*DescribeRequest)(nil),     // 22: sotto.v1.DescribeRequest
-	(*DescribeResponse)(nil),    // 23: sotto.v1.DescribeResponse
-	(*PartyBudgetRequest)(nil),  // 24: sotto.v1.PartyBudgetRequest
-	(*PartyBudgetResponse)(nil), // 25: sotto.v1.PartyBudgetResponse
-	(*PrepareRequest)(nil),      // 26: sotto.v1.PrepareRequest
-	(*PrepareResponse)(nil),     // 27: sotto.v1.PrepareResponse
-	(*OpenRequest)(nil),         // 28: sotto.v1.OpenRequest
-	(*OpenResponse)(nil),        // 29: sotto.v1.OpenResponse
-	(*Opening)(nil),             // 30: sotto.v1.Opening
-	(*AgreeRequest)(nil),        // 31: sotto.v1.AgreeRequest
-	(*AgreeResponse)(nil),       // 32: sotto.v1.AgreeResponse
-	(*ContributeRequest)(nil),   // 33: sotto.v1.ContributeRequest
-	(*ContributeStart)(nil),     // 34: sotto.v1.ContributeStart
-	(*ContributeResponse)(nil),  // 35: sotto.v1.ContributeResponse
-	(*ReleaseRequest)(nil),      // 36: sotto.v1.ReleaseRequest
-	(*ReleaseStart)(nil),        // 37: sotto.v1.ReleaseStart
-	(*ReleaseResponse)(nil),     // 38: sotto.v1.ReleaseResponse
-	(*ForgetRequest)(nil),       // 39: sotto.v1.ForgetRequest
-	(*ForgetResponse)(nil),      // 40: sotto.v1.ForgetResponse
-	(*StatusRequest)(nil),       // 41: sotto.v1.StatusRequest
-	(*StatusResponse)(nil),      // 42: sotto.v1.StatusResponse
-	(*PurposeStatus)(nil),       // 43: sotto.v1.PurposeStatus
-	(*RefreshRequest)(nil),      // 44: sotto.v1.RefreshRequest
-	(*RefreshResponse)(nil),     // 45: sotto.v1.RefreshResponse
-	(*PurgeRequest)(nil),        // 46: sotto.v1.PurgeRequest
-	(*PurgeResponse)(nil),       // 47: sotto.v1.PurgeResponse
-	(*Purged)(nil),              // 48: sotto.v1.Purged
-	(*SubjectsRequest)(nil),     // 49: sotto.v1.SubjectsRequest
-	(*SubjectsStart)(nil),       // 50: sotto.v1.SubjectsStart
-	(*SubjectIDs)(nil),          // 51: sotto.v1.SubjectIDs
-	(*SubjectsResponse)(nil),    // 52: sotto.v1.SubjectsResponse
-	(*AccessRequest)(nil),       // 53: sotto.v1.AccessRequest
-	(*AccessResponse)(nil),      // 54: sotto.v1.AccessResponse
-	(*AmountOf)(nil),            // 55: sotto.v1.AmountOf
-	(*ConsentOf)(nil),           // 56: sotto.v1.ConsentOf
-	(*TakenPart)(nil),           // 57: sotto.v1.TakenPart
-	nil,                         // 58: sotto.v1.AccessResponse.DimensionsEntry
+	(Stage)(0),                   // 0: sotto.v1.Stage
+	(MatchStage)(0),              // 1: sotto.v1.MatchStage
+	(SubjectKind)(0),             // 2: sotto.v1.SubjectKind
+	(*Signed)(nil),               // 3: sotto.v1.Signed
+	(*CatalogRequest)(nil),       // 4: sotto.v1.CatalogRequest
+	(*CatalogResponse)(nil),      // 5: sotto.v1.CatalogResponse
+	(*CatalogEntry)(nil),         // 6: sotto.v1.CatalogEntry
+	(*SubmitRequest)(nil),        // 7: sotto.v1.SubmitRequest
+	(*SubmitResponse)(nil),       // 8: sotto.v1.SubmitResponse
+	(*WatchRequest)(nil),         // 9: sotto.v1.WatchRequest
+	(*Progress)(nil),             // 10: sotto.v1.Progress
+	(*Failure)(nil),              // 11: sotto.v1.Failure
+	(*ResultRequest)(nil),        // 12: sotto.v1.ResultRequest
+	(*ResultResponse)(nil),       // 13: sotto.v1.ResultResponse
+	(*SealedRelease)(nil),        // 14: sotto.v1.SealedRelease
+	(*StageTime)(nil),            // 15: sotto.v1.StageTime
+	(*HopBytes)(nil),             // 16: sotto.v1.HopBytes
+	(*CancelRequest)(nil),        // 17: sotto.v1.CancelRequest
+	(*CancelResponse)(nil),       // 18: sotto.v1.CancelResponse
+	(*MatchRequest)(nil),         // 19: sotto.v1.MatchRequest
+	(*MatchProgress)(nil),        // 20: sotto.v1.MatchProgress
+	(*MatchOutcome)(nil),         // 21: sotto.v1.MatchOutcome
+	(*BudgetRequest)(nil),        // 22: sotto.v1.BudgetRequest
+	(*Price)(nil),                // 23: sotto.v1.Price
+	(*BudgetResponse)(nil),       // 24: sotto.v1.BudgetResponse
+	(*BudgetEntry)(nil),          // 25: sotto.v1.BudgetEntry
+	(*MatchPrepareRequest)(nil),  // 26: sotto.v1.MatchPrepareRequest
+	(*MatchPrepareResponse)(nil), // 27: sotto.v1.MatchPrepareResponse
+	(*MatchOpenRequest)(nil),     // 28: sotto.v1.MatchOpenRequest
+	(*MatchOpenResponse)(nil),    // 29: sotto.v1.MatchOpenResponse
+	(*ListID)(nil),               // 30: sotto.v1.ListID
+	(*MatchSendRequest)(nil),     // 31: sotto.v1.MatchSendRequest
+	(*ListPart)(nil),             // 32: sotto.v1.ListPart
+	(*MatchReceiveRequest)(nil),  // 33: sotto.v1.MatchReceiveRequest
+	(*MatchReceiveStart)(nil),    // 34: sotto.v1.MatchReceiveStart
+	(*MatchReceiveResponse)(nil), // 35: sotto.v1.MatchReceiveResponse
+	(*MatchApproveRequest)(nil),  // 36: sotto.v1.MatchApproveRequest
+	(*MatchApproveResponse)(nil), // 37: sotto.v1.MatchApproveResponse
+	(*MatchKeepRequest)(nil),     // 38: sotto.v1.MatchKeepRequest
+	(*MatchKeepResponse)(nil),    // 39: sotto.v1.MatchKeepResponse
+	(*DescribeRequest)(nil),      // 40: sotto.v1.DescribeRequest
+	(*DescribeResponse)(nil),     // 41: sotto.v1.DescribeResponse
+	(*PartyBudgetRequest)(nil),   // 42: sotto.v1.PartyBudgetRequest
+	(*PartyBudgetResponse)(nil),  // 43: sotto.v1.PartyBudgetResponse
+	(*PrepareRequest)(nil),       // 44: sotto.v1.PrepareRequest
+	(*PrepareResponse)(nil),      // 45: sotto.v1.PrepareResponse
+	(*OpenRequest)(nil),          // 46: sotto.v1.OpenRequest
+	(*OpenResponse)(nil),         // 47: sotto.v1.OpenResponse
+	(*Opening)(nil),              // 48: sotto.v1.Opening
+	(*AgreeRequest)(nil),         // 49: sotto.v1.AgreeRequest
+	(*AgreeResponse)(nil),        // 50: sotto.v1.AgreeResponse
+	(*ContributeRequest)(nil),    // 51: sotto.v1.ContributeRequest
+	(*ContributeStart)(nil),      // 52: sotto.v1.ContributeStart
+	(*ContributeResponse)(nil),   // 53: sotto.v1.ContributeResponse
+	(*ReleaseRequest)(nil),       // 54: sotto.v1.ReleaseRequest
+	(*ReleaseStart)(nil),         // 55: sotto.v1.ReleaseStart
+	(*ReleaseResponse)(nil),      // 56: sotto.v1.ReleaseResponse
+	(*ForgetRequest)(nil),        // 57: sotto.v1.ForgetRequest
+	(*ForgetResponse)(nil),       // 58: sotto.v1.ForgetResponse
+	(*StatusRequest)(nil),        // 59: sotto.v1.StatusRequest
+	(*StatusResponse)(nil),       // 60: sotto.v1.StatusResponse
+	(*PurposeStatus)(nil),        // 61: sotto.v1.PurposeStatus
+	(*RefreshRequest)(nil),       // 62: sotto.v1.RefreshRequest
+	(*RefreshResponse)(nil),      // 63: sotto.v1.RefreshResponse
+	(*PurgeRequest)(nil),         // 64: sotto.v1.PurgeRequest
+	(*PurgeResponse)(nil),        // 65: sotto.v1.PurgeResponse
+	(*Purged)(nil),               // 66: sotto.v1.Purged
+	(*SubjectsRequest)(nil),      // 67: sotto.v1.SubjectsRequest
+	(*SubjectsStart)(nil),        // 68: sotto.v1.SubjectsStart
+	(*SubjectIDs)(nil),           // 69: sotto.v1.SubjectIDs
+	(*SubjectsResponse)(nil),     // 70: sotto.v1.SubjectsResponse
+	(*AccessRequest)(nil),        // 71: sotto.v1.AccessRequest
+	(*AccessResponse)(nil),       // 72: sotto.v1.AccessResponse
+	(*AmountOf)(nil),             // 73: sotto.v1.AmountOf
+	(*ConsentOf)(nil),            // 74: sotto.v1.ConsentOf
+	(*TakenPart)(nil),            // 75: sotto.v1.TakenPart
+	nil,                          // 76: sotto.v1.AccessResponse.DimensionsEntry
 }
 var file_proto_sotto_v1_sotto_proto_depIdxs = []int32{
-	5,  // 0: sotto.v1.CatalogResponse.entries:type_name -> sotto.v1.CatalogEntry
-	2,  // 1: sotto.v1.CatalogEntry.descriptor:type_name -> sotto.v1.Signed
-	2,  // 2: sotto.v1.SubmitRequest.query:type_name -> sotto.v1.Signed
+	6,  // 0: sotto.v1.CatalogResponse.entries:type_name -> sotto.v1.CatalogEntry
+	3,  // 1: sotto.v1.CatalogEntry.descriptor:type_name -> sotto.v1.Signed
+	3,  // 2: sotto.v1.SubmitRequest.query:type_name -> sotto.v1.Signed
 	0,  // 3: sotto.v1.SubmitResponse.stage:type_name -> sotto.v1.Stage
 	0,  // 4: sotto.v1.Progress.stage:type_name -> sotto.v1.Stage
-	10, // 5: sotto.v1.Progress.failure:type_name -> sotto.v1.Failure
-	13, // 6: sotto.v1.ResultResponse.releases:type_name -> sotto.v1.SealedRelease
-	2,  // 7: sotto.v1.ResultResponse.hand_overs:type_name -> sotto.v1.Signed
-	14, // 8: sotto.v1.ResultResponse.stages:type_name -> sotto.v1.StageTime
-	15, // 9: sotto.v1.ResultResponse.hops:type_name -> sotto.v1.HopBytes
-	2,  // 10: sotto.v1.SealedRelease.release:type_name -> sotto.v1.Signed
+	11, // 5: sotto.v1.Progress.failure:type_name -> sotto.v1.Failure
+	14, // 6: sotto.v1.ResultResponse.releases:type_name -> sotto.v1.SealedRelease
+	3,  // 7: sotto.v1.ResultResponse.hand_overs:type_name -> sotto.v1.Signed
+	15, // 8: sotto.v1.ResultResponse.stages:type_name -> sotto.v1.StageTime
+	16, // 9: sotto.v1.ResultResponse.hops:type_name -> sotto.v1.HopBytes
+	3,  // 10: sotto.v1.SealedRelease.release:type_name -> sotto.v1.Signed
 	0,  // 11: sotto.v1.StageTime.stage:type_name -> sotto.v1.Stage
-	19, // 12: sotto.v1.BudgetRequest.price:type_name -> sotto.v1.Price
-	21, // 13: sotto.v1.BudgetResponse.entries:type_name -> sotto.v1.BudgetEntry
-	2,  // 14: sotto.v1.BudgetEntry.budget:type_name -> sotto.v1.Signed
-	2,  // 15: sotto.v1.DescribeResponse.descriptor:type_name -> sotto.v1.Signed
-	19, // 16: sotto.v1.PartyBudgetRequest.price:type_name -> sotto.v1.Price
-	2,  // 17: sotto.v1.PartyBudgetResponse.budget:type_name -> sotto.v1.Signed
-	2,  // 18: sotto.v1.PrepareRequest.query:type_name -> sotto.v1.Signed
-	2,  // 19: sotto.v1.PrepareRequest.last_release:type_name -> sotto.v1.Signed
-	2,  // 20: sotto.v1.PrepareResponse.commitment:type_name -> sotto.v1.Signed
-	2,  // 21: sotto.v1.OpenRequest.commitments:type_name -> sotto.v1.Signed
-	30, // 22: sotto.v1.OpenResponse.opening:type_name -> sotto.v1.Opening
-	30, // 23: sotto.v1.AgreeRequest.openings:type_name -> sotto.v1.Opening
-	2,  // 24: sotto.v1.AgreeResponse.approval:type_name -> sotto.v1.Signed
-	34, // 25: sotto.v1.ContributeRequest.start:type_name -> sotto.v1.ContributeStart
-	2,  // 26: sotto.v1.ContributeRequest.hand_over:type_name -> sotto.v1.Signed
-	2,  // 27: sotto.v1.ContributeStart.approvals:type_name -> sotto.v1.Signed
-	2,  // 28: sotto.v1.ContributeResponse.hand_over:type_name -> sotto.v1.Signed
-	37, // 29: sotto.v1.ReleaseRequest.start:type_name -> sotto.v1.ReleaseStart
-	2,  // 30: sotto.v1.ReleaseStart.hand_overs:type_name -> sotto.v1.Signed
-	13, // 31: sotto.v1.ReleaseResponse.release:type_name -> sotto.v1.SealedRelease
-	43, // 32: sotto.v1.StatusResponse.purposes:type_name -> sotto.v1.PurposeStatus
-	42, // 33: sotto.v1.RefreshResponse.status:type_name -> sotto.v1.StatusResponse
-	48, // 34: sotto.v1.PurgeResponse.purged:type_name -> sotto.v1.Purged
-	50, // 35: sotto.v1.SubjectsRequest.start:type_name -> sotto.v1.SubjectsStart
-	51, // 36: sotto.v1.SubjectsRequest.ids:type_name -> sotto.v1.SubjectIDs
-	1,  // 37: sotto.v1.SubjectsStart.kind:type_name -> sotto.v1.SubjectKind
-	58, // 38: sotto.v1.AccessResponse.dimensions:type_name -> sotto.v1.AccessResponse.DimensionsEntry
-	55, // 39: sotto.v1.AccessResponse.amounts:type_name -> sotto.v1.AmountOf
-	56, // 40: sotto.v1.AccessResponse.consents:type_name -> sotto.v1.ConsentOf
-	57, // 41: sotto.v1.AccessResponse.questions:type_name -> sotto.v1.TakenPart
-	3,  // 42: sotto.v1.Coordinator.Catalog:input_type -> sotto.v1.CatalogRequest
-	6,  // 43: sotto.v1.Coordinator.Submit:input_type -> sotto.v1.SubmitRequest
-	8,  // 44: sotto.v1.Coordinator.Watch:input_type -> sotto.v1.WatchRequest
-	11, // 45: sotto.v1.Coordinator.Result:input_type -> sotto.v1.ResultRequest
-	16, // 46: sotto.v1.Coordinator.Cancel:input_type -> sotto.v1.CancelRequest
-	18, // 47: sotto.v1.Coordinator.Budget:input_type -> sotto.v1.BudgetRequest
-	22, // 48: sotto.v1.Party.Describe:input_type -> sotto.v1.DescribeRequest
-	24, // 49: sotto.v1.Party.Budget:input_type -> sotto.v1.PartyBudgetRequest
-	26, // 50: sotto.v1.Party.Prepare:input_type -> sotto.v1.PrepareRequest
-	28, // 51: sotto.v1.Party.Open:input_type -> sotto.v1.OpenRequest
-	31, // 52: sotto.v1.Party.Agree:input_type -> sotto.v1.AgreeRequest
-	33, // 53: sotto.v1.Party.Contribute:input_type -> sotto.v1.ContributeRequest
-	36, // 54: sotto.v1.Party.Release:input_type -> sotto.v1.ReleaseRequest
-	39, // 55: sotto.v1.Party.Forget:input_type -> sotto.v1.ForgetRequest
-	41, // 56: sotto.v1.Owner.Status:input_type -> sotto.v1.StatusRequest
-	44, // 57: sotto.v1.Owner.Refresh:input_type -> sotto.v1.RefreshRequest
-	46, // 58: sotto.v1.Owner.Purge:input_type -> sotto.v1.PurgeRequest
-	49, // 59: sotto.v1.Owner.Subjects:input_type -> sotto.v1.SubjectsRequest
-	53, // 60: sotto.v1.Owner.Access:input_type -> sotto.v1.AccessRequest
-	4,  // 61: sotto.v1.Coordinator.Catalog:output_type -> sotto.v1.CatalogResponse
-	7,  // 62: sotto.v1.Coordinator.Submit:output_type -> sotto.v1.SubmitResponse
-	9,  // 63: sotto.v1.Coordinator.Watch:output_type -> sotto.v1.Progress
-	12, // 64: sotto.v1.Coordinator.Result:output_type -> sotto.v1.ResultResponse
-	17, // 65: sotto.v1.Coordinator.Cancel:output_type -> sotto.v1.CancelResponse
-	20, // 66: sotto.v1.Coordinator.Budget:output_type -> sotto.v1.BudgetResponse
-	23, // 67: sotto.v1.Party.Describe:output_type -> sotto.v1.DescribeResponse
-	25, // 68: sotto.v1.Party.Budget:output_type -> sotto.v1.PartyBudgetResponse
-	27, // 69: sotto.v1.Party.Prepare:output_type -> sotto.v1.PrepareResponse
-	29, // 70: sotto.v1.Party.Open:output_type -> sotto.v1.OpenResponse
-	32, // 71: sotto.v1.Party.Agree:output_type -> sotto.v1.AgreeResponse
-	35, // 72: sotto.v1.Party.Contribute:output_type -> sotto.v1.ContributeResponse
-	38, // 73: sotto.v1.Party.Release:output_type -> sotto.v1.ReleaseResponse
-	40, // 74: sotto.v1.Party.Forget:output_type -> sotto.v1.ForgetResponse
-	42, // 75: sotto.v1.Owner.Status:output_type -> sotto.v1.StatusResponse
-	45, // 76: sotto.v1.Owner.Refresh:output_type -> sotto.v1.RefreshResponse
-	47, // 77: sotto.v1.Owner.Purge:output_type -> sotto.v1.PurgeResponse
-	52, // 78: sotto.v1.Owner.Subjects:output_type -> sotto.v1.SubjectsResponse
-	54, // 79: sotto.v1.Owner.Access:output_type -> sotto.v1.AccessResponse
-	61, // [61:80] is the sub-list for method output_type
-	42, // [42:61] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	3,  // 12: sotto.v1.MatchRequest.matching:type_name -> sotto.v1.Signed
+	1,  // 13: sotto.v1.MatchProgress.stage:type_name -> sotto.v1.MatchStage
+	21, // 14: sotto.v1.MatchProgress.outcome:type_name -> sotto.v1.MatchOutcome
+	3,  // 15: sotto.v1.MatchOutcome.announcements:type_name -> sotto.v1.Signed
+	3,  // 16: sotto.v1.MatchOutcome.approvals:type_name -> sotto.v1.Signed
+	23, // 17: sotto.v1.BudgetRequest.price:type_name -> sotto.v1.Price
+	25, // 18: sotto.v1.BudgetResponse.entries:type_name -> sotto.v1.BudgetEntry
+	3,  // 19: sotto.v1.BudgetEntry.budget:type_name -> sotto.v1.Signed
+	3,  // 20: sotto.v1.MatchPrepareRequest.matching:type_name -> sotto.v1.Signed
+	3,  // 21: sotto.v1.MatchPrepareRequest.last_release:type_name -> sotto.v1.Signed
+	3,  // 22: sotto.v1.MatchPrepareResponse.announcement:type_name -> sotto.v1.Signed
+	3,  // 23: sotto.v1.MatchOpenRequest.announcements:type_name -> sotto.v1.Signed
+	3,  // 24: sotto.v1.MatchOpenResponse.length:type_name -> sotto.v1.Signed
+	3,  // 25: sotto.v1.MatchOpenResponse.release:type_name -> sotto.v1.Signed
+	30, // 26: sotto.v1.MatchSendRequest.list:type_name -> sotto.v1.ListID
+	3,  // 27: sotto.v1.ListPart.hand_over:type_name -> sotto.v1.Signed
+	34, // 28: sotto.v1.MatchReceiveRequest.start:type_name -> sotto.v1.MatchReceiveStart
+	32, // 29: sotto.v1.MatchReceiveRequest.part:type_name -> sotto.v1.ListPart
+	30, // 30: sotto.v1.MatchReceiveStart.list:type_name -> sotto.v1.ListID
+	3,  // 31: sotto.v1.MatchReceiveStart.lengths:type_name -> sotto.v1.Signed
+	3,  // 32: sotto.v1.MatchReceiveStart.union:type_name -> sotto.v1.Signed
+	3,  // 33: sotto.v1.MatchApproveResponse.approval:type_name -> sotto.v1.Signed
+	3,  // 34: sotto.v1.MatchKeepRequest.approvals:type_name -> sotto.v1.Signed
+	3,  // 35: sotto.v1.DescribeResponse.descriptor:type_name -> sotto.v1.Signed
+	23, // 36: sotto.v1.PartyBudgetRequest.price:type_name -> sotto.v1.Price
+	3,  // 37: sotto.v1.PartyBudgetResponse.budget:type_name -> sotto.v1.Signed
+	3,  // 38: sotto.v1.PrepareRequest.query:type_name -> sotto.v1.Signed
+	3,  // 39: sotto.v1.PrepareRequest.last_release:type_name -> sotto.v1.Signed
+	3,  // 40: sotto.v1.PrepareResponse.commitment:type_name -> sotto.v1.Signed
+	3,  // 41: sotto.v1.OpenRequest.commitments:type_name -> sotto.v1.Signed
+	48, // 42: sotto.v1.OpenResponse.opening:type_name -> sotto.v1.Opening
+	48, // 43: sotto.v1.AgreeRequest.openings:type_name -> sotto.v1.Opening
+	3,  // 44: sotto.v1.AgreeResponse.approval:type_name -> sotto.v1.Signed
+	52, // 45: sotto.v1.ContributeRequest.start:type_name -> sotto.v1.ContributeStart
+	3,  // 46: sotto.v1.ContributeRequest.hand_over:type_name -> sotto.v1.Signed
+	3,  // 47: sotto.v1.ContributeStart.approvals:type_name -> sotto.v1.Signed
+	3,  // 48: sotto.v1.ContributeResponse.hand_over:type_name -> sotto.v1.Signed
+	55, // 49: sotto.v1.ReleaseRequest.start:type_name -> sotto.v1.ReleaseStart
+	3,  // 50: sotto.v1.ReleaseStart.hand_overs:type_name -> sotto.v1.Signed
+	14, // 51: sotto.v1.ReleaseResponse.release:type_name -> sotto.v1.SealedRelease
+	61, // 52: sotto.v1.StatusResponse.purposes:type_name -> sotto.v1.PurposeStatus
+	60, // 53: sotto.v1.RefreshResponse.status:type_name -> sotto.v1.StatusResponse
+	66, // 54: sotto.v1.PurgeResponse.purged:type_name -> sotto.v1.Purged
+	68, // 55: sotto.v1.SubjectsRequest.start:type_name -> sotto.v1.SubjectsStart
+	69, // 56: sotto.v1.SubjectsRequest.ids:type_name -> sotto.v1.SubjectIDs
+	2,  // 57: sotto.v1.SubjectsStart.kind:type_name -> sotto.v1.SubjectKind
+	76, // 58: sotto.v1.AccessResponse.dimensions:type_name -> sotto.v1.AccessResponse.DimensionsEntry
+	73, // 59: sotto.v1.AccessResponse.amounts:type_name -> sotto.v1.AmountOf
+	74, // 60: sotto.v1.AccessResponse.consents:type_name -> sotto.v1.ConsentOf
+	75, // 61: sotto.v1.AccessResponse.questions:type_name -> sotto.v1.TakenPart
+	4,  // 62: sotto.v1.Coordinator.Catalog:input_type -> sotto.v1.CatalogRequest
+	7,  // 63: sotto.v1.Coordinator.Submit:input_type -> sotto.v1.SubmitRequest
+	9,  // 64: sotto.v1.Coordinator.Watch:input_type -> sotto.v1.WatchRequest
+	12, // 65: sotto.v1.Coordinator.Result:input_type -> sotto.v1.ResultRequest
+	17, // 66: sotto.v1.Coordinator.Cancel:input_type -> sotto.v1.CancelRequest
+	22, // 67: sotto.v1.Coordinator.Budget:input_type -> sotto.v1.BudgetRequest
+	19, // 68: sotto.v1.Coordinator.Match:input_type -> sotto.v1.MatchRequest
+	40, // 69: sotto.v1.Party.Describe:input_type -> sotto.v1.DescribeRequest
+	42, // 70: sotto.v1.Party.Budget:input_type -> sotto.v1.PartyBudgetRequest
+	44, // 71: sotto.v1.Party.Prepare:input_type -> sotto.v1.PrepareRequest
+	46, // 72: sotto.v1.Party.Open:input_type -> sotto.v1.OpenRequest
+	49, // 73: sotto.v1.Party.Agree:input_type -> sotto.v1.AgreeRequest
+	51, // 74: sotto.v1.Party.Contribute:input_type -> sotto.v1.ContributeRequest
+	54, // 75: sotto.v1.Party.Release:input_type -> sotto.v1.ReleaseRequest
+	57, // 76: sotto.v1.Party.Forget:input_type -> sotto.v1.ForgetRequest
+	26, // 77: sotto.v1.Party.MatchPrepare:input_type -> sotto.v1.MatchPrepareRequest
+	28, // 78: sotto.v1.Party.MatchOpen:input_type -> sotto.v1.MatchOpenRequest
+	31, // 79: sotto.v1.Party.MatchSend:input_type -> sotto.v1.MatchSendRequest
+	33, // 80: sotto.v1.Party.MatchReceive:input_type -> sotto.v1.MatchReceiveRequest
+	36, // 81: sotto.v1.Party.MatchApprove:input_type -> sotto.v1.MatchApproveRequest
+	38, // 82: sotto.v1.Party.MatchKeep:input_type -> sotto.v1.MatchKeepRequest
+	59, // 83: sotto.v1.Owner.Status:input_type -> sotto.v1.StatusRequest
+	62, // 84: sotto.v1.Owner.Refresh:input_type -> sotto.v1.RefreshRequest
+	64, // 85: sotto.v1.Owner.Purge:input_type -> sotto.v1.PurgeRequest
+	67, // 86: sotto.v1.Owner.Subjects:input_type -> sotto.v1.SubjectsRequest
+	71, // 87: sotto.v1.Owner.Access:input_type -> sotto.v1.AccessRequest
+	5,  // 88: sotto.v1.Coordinator.Catalog:output_type -> sotto.v1.CatalogResponse
+	8,  // 89: sotto.v1.Coordinator.Submit:output_type -> sotto.v1.SubmitResponse
+	10, // 90: sotto.v1.Coordinator.Watch:output_type -> sotto.v1.Progress
+	13, // 91: sotto.v1.Coordinator.Result:output_type -> sotto.v1.ResultResponse
+	18, // 92: sotto.v1.Coordinator.Cancel:output_type -> sotto.v1.CancelResponse
+	24, // 93: sotto.v1.Coordinator.Budget:output_type -> sotto.v1.BudgetResponse
+	20, // 94: sotto.v1.Coordinator.Match:output_type -> sotto.v1.MatchProgress
+	41, // 95: sotto.v1.Party.Describe:output_type -> sotto.v1.DescribeResponse
+	43, // 96: sotto.v1.Party.Budget:output_type -> sotto.v1.PartyBudgetResponse
+	45, // 97: sotto.v1.Party.Prepare:output_type -> sotto.v1.PrepareResponse
+	47, // 98: sotto.v1.Party.Open:output_type -> sotto.v1.OpenResponse
+	50, // 99: sotto.v1.Party.Agree:output_type -> sotto.v1.AgreeResponse
+	53, // 100: sotto.v1.Party.Contribute:output_type -> sotto.v1.ContributeResponse
+	56, // 101: sotto.v1.Party.Release:output_type -> sotto.v1.ReleaseResponse
+	58, // 102: sotto.v1.Party.Forget:output_type -> sotto.v1.ForgetResponse
+	27, // 103: sotto.v1.Party.MatchPrepare:output_type -> sotto.v1.MatchPrepareResponse
+	29, // 104: sotto.v1.Party.MatchOpen:output_type -> sotto.v1.MatchOpenResponse
+	32, // 105: sotto.v1.Party.MatchSend:output_type -> sotto.v1.ListPart
+	35, // 106: sotto.v1.Party.MatchReceive:output_type -> sotto.v1.MatchReceiveResponse
+	37, // 107: sotto.v1.Party.MatchApprove:output_type -> sotto.v1.MatchApproveResponse
+	39, // 108: sotto.v1.Party.MatchKeep:output_type -> sotto.v1.MatchKeepResponse
+	60, // 109: sotto.v1.Owner.Status:output_type -> sotto.v1.StatusResponse
+	63, // 110: sotto.v1.Owner.Refresh:output_type -> sotto.v1.RefreshResponse
+	65, // 111: sotto.v1.Owner.Purge:output_type -> sotto.v1.PurgeResponse
+	70, // 112: sotto.v1.Owner.Subjects:output_type -> sotto.v1.SubjectsResponse
+	72, // 113: sotto.v1.Owner.Access:output_type -> sotto.v1.AccessResponse
+	88, // [88:114] is the sub-list for method output_type
+	62, // [62:88] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_proto_sotto_v1_sotto_proto_init() }
@@ -3730,20 +4870,29 @@ func file_proto_sotto_v1_sotto_proto_init() {
 	if File_proto_sotto_v1_sotto_proto != nil {
 		return
 	}
-	file_proto_sotto_v1_sotto_proto_msgTypes[31].OneofWrappers = []any{
+	file_proto_sotto_v1_sotto_proto_msgTypes[29].OneofWrappers = []any{
+		(*ListPart_Encapsulated)(nil),
+		(*ListPart_Chunk)(nil),
+		(*ListPart_HandOver)(nil),
+	}
+	file_proto_sotto_v1_sotto_proto_msgTypes[30].OneofWrappers = []any{
+		(*MatchReceiveRequest_Start)(nil),
+		(*MatchReceiveRequest_Part)(nil),
+	}
+	file_proto_sotto_v1_sotto_proto_msgTypes[48].OneofWrappers = []any{
 		(*ContributeRequest_Start)(nil),
 		(*ContributeRequest_Block)(nil),
 		(*ContributeRequest_HandOver)(nil),
 	}
-	file_proto_sotto_v1_sotto_proto_msgTypes[33].OneofWrappers = []any{
+	file_proto_sotto_v1_sotto_proto_msgTypes[50].OneofWrappers = []any{
 		(*ContributeResponse_Block)(nil),
 		(*ContributeResponse_HandOver)(nil),
 	}
-	file_proto_sotto_v1_sotto_proto_msgTypes[34].OneofWrappers = []any{
+	file_proto_sotto_v1_sotto_proto_msgTypes[51].OneofWrappers = []any{
 		(*ReleaseRequest_Start)(nil),
 		(*ReleaseRequest_C1)(nil),
 	}
-	file_proto_sotto_v1_sotto_proto_msgTypes[47].OneofWrappers = []any{
+	file_proto_sotto_v1_sotto_proto_msgTypes[64].OneofWrappers = []any{
 		(*SubjectsRequest_Start)(nil),
 		(*SubjectsRequest_Ids)(nil),
 	}
@@ -3752,8 +4901,8 @@ func file_proto_sotto_v1_sotto_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_sotto_v1_sotto_proto_rawDesc), len(file_proto_sotto_v1_sotto_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   57,
+			NumEnums:      3,
+			NumMessages:   74,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -29,6 +29,7 @@ const (
 	Coordinator_Result_FullMethodName  = "/sotto.v1.Coordinator/Result"
 	Coordinator_Cancel_FullMethodName  = "/sotto.v1.Coordinator/Cancel"
 	Coordinator_Budget_FullMethodName  = "/sotto.v1.Coordinator/Budget"
+	Coordinator_Match_FullMethodName   = "/sotto.v1.Coordinator/Match"
 )
 
 // CoordinatorClient is the client API for Coordinator service.
@@ -50,6 +51,9 @@ type CoordinatorClient interface {
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
 	// Budget returns what every party lets the calling analyst see of its budget. Parties sign their entries.
 	Budget(ctx context.Context, in *BudgetRequest, opts ...grpc.CallOption) (*BudgetResponse, error)
+	// Match runs a private matching of all parties, and tells how far it is until its outcome, the last message. The end of the
+	// call ends the matching.
+	Match(ctx context.Context, in *MatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[MatchProgress], error)
 }
 
 type coordinatorClient struct {
@@ -129,6 +133,25 @@ func (c *coordinatorClient) Budget(ctx context.Context, in *BudgetRequest, opts 
 	return out, nil
 }
 
+func (c *coordinatorClient) Match(ctx context.Context, in *MatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[MatchProgress], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Coordinator_ServiceDesc.Streams[1], Coordinator_Match_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[MatchRequest, MatchProgress]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Coordinator_MatchClient = grpc.ServerStreamingClient[MatchProgress]
+
 // CoordinatorServer is the server API for Coordinator service.
 // All implementations must embed UnimplementedCoordinatorServer
 // for forward compatibility.
@@ -148,6 +171,9 @@ type CoordinatorServer interface {
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
 	// Budget returns what every party lets the calling analyst see of its budget. Parties sign their entries.
 	Budget(context.Context, *BudgetRequest) (*BudgetResponse, error)
+	// Match runs a private matching of all parties, and tells how far it is until its outcome, the last message. The end of the
+	// call ends the matching.
+	Match(*MatchRequest, grpc.ServerStreamingServer[MatchProgress]) error
 	mustEmbedUnimplementedCoordinatorServer()
 }
 
@@ -175,6 +201,9 @@ func (UnimplementedCoordinatorServer) Cancel(context.Context, *CancelRequest) (*
 }
 func (UnimplementedCoordinatorServer) Budget(context.Context, *BudgetRequest) (*BudgetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Budget not implemented")
+}
+func (UnimplementedCoordinatorServer) Match(*MatchRequest, grpc.ServerStreamingServer[MatchProgress]) error {
+	return status.Error(codes.Unimplemented, "method Match not implemented")
 }
 func (UnimplementedCoordinatorServer) mustEmbedUnimplementedCoordinatorServer() {}
 func (UnimplementedCoordinatorServer) testEmbeddedByValue()                     {}
@@ -298,6 +327,17 @@ func _Coordinator_Budget_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Coordinator_Match_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(MatchRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(CoordinatorServer).Match(m, &grpc.GenericServerStream[MatchRequest, MatchProgress]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Coordinator_MatchServer = grpc.ServerStreamingServer[MatchProgress]
+
 // Coordinator_ServiceDesc is the grpc.ServiceDesc for Coordinator service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -332,19 +372,30 @@ var Coordinator_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _Coordinator_Watch_Handler,
 			ServerStreams: true,
 		},
+		{
+			StreamName:    "Match",
+			Handler:       _Coordinator_Match_Handler,
+			ServerStreams: true,
+		},
 	},
 	Metadata: "proto/sotto/v1/sotto.proto",
 }
 
 const (
-	Party_Describe_FullMethodName   = "/sotto.v1.Party/Describe"
-	Party_Budget_FullMethodName     = "/sotto.v1.Party/Budget"
-	Party_Prepare_FullMethodName    = "/sotto.v1.Party/Prepare"
-	Party_Open_FullMethodName       = "/sotto.v1.Party/Open"
-	Party_Agree_FullMethodName      = "/sotto.v1.Party/Agree"
-	Party_Contribute_FullMethodName = "/sotto.v1.Party/Contribute"
-	Party_Release_FullMethodName    = "/sotto.v1.Party/Release"
-	Party_Forget_FullMethodName     = "/sotto.v1.Party/Forget"
+	Party_Describe_FullMethodName     = "/sotto.v1.Party/Describe"
+	Party_Budget_FullMethodName       = "/sotto.v1.Party/Budget"
+	Party_Prepare_FullMethodName      = "/sotto.v1.Party/Prepare"
+	Party_Open_FullMethodName         = "/sotto.v1.Party/Open"
+	Party_Agree_FullMethodName        = "/sotto.v1.Party/Agree"
+	Party_Contribute_FullMethodName   = "/sotto.v1.Party/Contribute"
+	Party_Release_FullMethodName      = "/sotto.v1.Party/Release"
+	Party_Forget_FullMethodName       = "/sotto.v1.Party/Forget"
+	Party_MatchPrepare_FullMethodName = "/sotto.v1.Party/MatchPrepare"
+	Party_MatchOpen_FullMethodName    = "/sotto.v1.Party/MatchOpen"
+	Party_MatchSend_FullMethodName    = "/sotto.v1.Party/MatchSend"
+	Party_MatchReceive_FullMethodName = "/sotto.v1.Party/MatchReceive"
+	Party_MatchApprove_FullMethodName = "/sotto.v1.Party/MatchApprove"
+	Party_MatchKeep_FullMethodName    = "/sotto.v1.Party/MatchKeep"
 )
 
 // PartyClient is the client API for Party service.
@@ -369,8 +420,21 @@ type PartyClient interface {
 	Contribute(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ContributeRequest, ContributeResponse], error)
 	// Release opens all cells, with noise and flooding, sealed to the analyst. Repeated, it returns the stored bytes.
 	Release(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ReleaseRequest, ReleaseResponse], error)
-	// Forget ends a session; a reservation whose share never left lapses.
+	// Forget ends a session, of a question or a matching; a reservation whose share never left lapses.
 	Forget(ctx context.Context, in *ForgetRequest, opts ...grpc.CallOption) (*ForgetResponse, error)
+	// MatchPrepare checks the request for a matching, reserves its price durably, and announces a key to seal lists to.
+	MatchPrepare(ctx context.Context, in *MatchPrepareRequest, opts ...grpc.CallOption) (*MatchPrepareResponse, error)
+	// MatchOpen checks the announcements of all parties, charges the price durably, and says how long the party's list is.
+	MatchOpen(ctx context.Context, in *MatchOpenRequest, opts ...grpc.CallOption) (*MatchOpenResponse, error)
+	// MatchSend returns a list that this party hands on, sealed to the party that it is for.
+	MatchSend(ctx context.Context, in *MatchSendRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListPart], error)
+	// MatchReceive takes a list from the party before, and does this party's work on it. It tells how many points were worked on
+	// so far, and ends when the work is done.
+	MatchReceive(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[MatchReceiveRequest, MatchReceiveResponse], error)
+	// MatchApprove returns which spine this party has found all its customers in.
+	MatchApprove(ctx context.Context, in *MatchApproveRequest, opts ...grpc.CallOption) (*MatchApproveResponse, error)
+	// MatchKeep stores this party's slots durably, once all parties have approved of the same spine. It ends the matching here.
+	MatchKeep(ctx context.Context, in *MatchKeepRequest, opts ...grpc.CallOption) (*MatchKeepResponse, error)
 }
 
 type partyClient struct {
@@ -467,6 +531,78 @@ func (c *partyClient) Forget(ctx context.Context, in *ForgetRequest, opts ...grp
 	return out, nil
 }
 
+func (c *partyClient) MatchPrepare(ctx context.Context, in *MatchPrepareRequest, opts ...grpc.CallOption) (*MatchPrepareResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MatchPrepareResponse)
+	err := c.cc.Invoke(ctx, Party_MatchPrepare_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *partyClient) MatchOpen(ctx context.Context, in *MatchOpenRequest, opts ...grpc.CallOption) (*MatchOpenResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MatchOpenResponse)
+	err := c.cc.Invoke(ctx, Party_MatchOpen_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *partyClient) MatchSend(ctx context.Context, in *MatchSendRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListPart], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Party_ServiceDesc.Streams[2], Party_MatchSend_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[MatchSendRequest, ListPart]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Party_MatchSendClient = grpc.ServerStreamingClient[ListPart]
+
+func (c *partyClient) MatchReceive(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[MatchReceiveRequest, MatchReceiveResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Party_ServiceDesc.Streams[3], Party_MatchReceive_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[MatchReceiveRequest, MatchReceiveResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Party_MatchReceiveClient = grpc.BidiStreamingClient[MatchReceiveRequest, MatchReceiveResponse]
+
+func (c *partyClient) MatchApprove(ctx context.Context, in *MatchApproveRequest, opts ...grpc.CallOption) (*MatchApproveResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MatchApproveResponse)
+	err := c.cc.Invoke(ctx, Party_MatchApprove_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *partyClient) MatchKeep(ctx context.Context, in *MatchKeepRequest, opts ...grpc.CallOption) (*MatchKeepResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MatchKeepResponse)
+	err := c.cc.Invoke(ctx, Party_MatchKeep_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PartyServer is the server API for Party service.
 // All implementations must embed UnimplementedPartyServer
 // for forward compatibility.
@@ -489,8 +625,21 @@ type PartyServer interface {
 	Contribute(grpc.BidiStreamingServer[ContributeRequest, ContributeResponse]) error
 	// Release opens all cells, with noise and flooding, sealed to the analyst. Repeated, it returns the stored bytes.
 	Release(grpc.ClientStreamingServer[ReleaseRequest, ReleaseResponse]) error
-	// Forget ends a session; a reservation whose share never left lapses.
+	// Forget ends a session, of a question or a matching; a reservation whose share never left lapses.
 	Forget(context.Context, *ForgetRequest) (*ForgetResponse, error)
+	// MatchPrepare checks the request for a matching, reserves its price durably, and announces a key to seal lists to.
+	MatchPrepare(context.Context, *MatchPrepareRequest) (*MatchPrepareResponse, error)
+	// MatchOpen checks the announcements of all parties, charges the price durably, and says how long the party's list is.
+	MatchOpen(context.Context, *MatchOpenRequest) (*MatchOpenResponse, error)
+	// MatchSend returns a list that this party hands on, sealed to the party that it is for.
+	MatchSend(*MatchSendRequest, grpc.ServerStreamingServer[ListPart]) error
+	// MatchReceive takes a list from the party before, and does this party's work on it. It tells how many points were worked on
+	// so far, and ends when the work is done.
+	MatchReceive(grpc.BidiStreamingServer[MatchReceiveRequest, MatchReceiveResponse]) error
+	// MatchApprove returns which spine this party has found all its customers in.
+	MatchApprove(context.Context, *MatchApproveRequest) (*MatchApproveResponse, error)
+	// MatchKeep stores this party's slots durably, once all parties have approved of the same spine. It ends the matching here.
+	MatchKeep(context.Context, *MatchKeepRequest) (*MatchKeepResponse, error)
 	mustEmbedUnimplementedPartyServer()
 }
 
@@ -524,6 +673,24 @@ func (UnimplementedPartyServer) Release(grpc.ClientStreamingServer[ReleaseReques
 }
 func (UnimplementedPartyServer) Forget(context.Context, *ForgetRequest) (*ForgetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Forget not implemented")
+}
+func (UnimplementedPartyServer) MatchPrepare(context.Context, *MatchPrepareRequest) (*MatchPrepareResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MatchPrepare not implemented")
+}
+func (UnimplementedPartyServer) MatchOpen(context.Context, *MatchOpenRequest) (*MatchOpenResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MatchOpen not implemented")
+}
+func (UnimplementedPartyServer) MatchSend(*MatchSendRequest, grpc.ServerStreamingServer[ListPart]) error {
+	return status.Error(codes.Unimplemented, "method MatchSend not implemented")
+}
+func (UnimplementedPartyServer) MatchReceive(grpc.BidiStreamingServer[MatchReceiveRequest, MatchReceiveResponse]) error {
+	return status.Error(codes.Unimplemented, "method MatchReceive not implemented")
+}
+func (UnimplementedPartyServer) MatchApprove(context.Context, *MatchApproveRequest) (*MatchApproveResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MatchApprove not implemented")
+}
+func (UnimplementedPartyServer) MatchKeep(context.Context, *MatchKeepRequest) (*MatchKeepResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MatchKeep not implemented")
 }
 func (UnimplementedPartyServer) mustEmbedUnimplementedPartyServer() {}
 func (UnimplementedPartyServer) testEmbeddedByValue()               {}
@@ -668,6 +835,96 @@ func _Party_Forget_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Party_MatchPrepare_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MatchPrepareRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PartyServer).MatchPrepare(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Party_MatchPrepare_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PartyServer).MatchPrepare(ctx, req.(*MatchPrepareRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Party_MatchOpen_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MatchOpenRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PartyServer).MatchOpen(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Party_MatchOpen_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PartyServer).MatchOpen(ctx, req.(*MatchOpenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Party_MatchSend_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(MatchSendRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(PartyServer).MatchSend(m, &grpc.GenericServerStream[MatchSendRequest, ListPart]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Party_MatchSendServer = grpc.ServerStreamingServer[ListPart]
+
+func _Party_MatchReceive_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(PartyServer).MatchReceive(&grpc.GenericServerStream[MatchReceiveRequest, MatchReceiveResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Party_MatchReceiveServer = grpc.BidiStreamingServer[MatchReceiveRequest, MatchReceiveResponse]
+
+func _Party_MatchApprove_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MatchApproveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PartyServer).MatchApprove(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Party_MatchApprove_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PartyServer).MatchApprove(ctx, req.(*MatchApproveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Party_MatchKeep_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MatchKeepRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PartyServer).MatchKeep(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Party_MatchKeep_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PartyServer).MatchKeep(ctx, req.(*MatchKeepRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Party_ServiceDesc is the grpc.ServiceDesc for Party service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -699,6 +956,22 @@ var Party_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Forget",
 			Handler:    _Party_Forget_Handler,
 		},
+		{
+			MethodName: "MatchPrepare",
+			Handler:    _Party_MatchPrepare_Handler,
+		},
+		{
+			MethodName: "MatchOpen",
+			Handler:    _Party_MatchOpen_Handler,
+		},
+		{
+			MethodName: "MatchApprove",
+			Handler:    _Party_MatchApprove_Handler,
+		},
+		{
+			MethodName: "MatchKeep",
+			Handler:    _Party_MatchKeep_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -710,6 +983,17 @@ var Party_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Release",
 			Handler:       _Party_Release_Handler,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "MatchSend",
+			Handler:       _Party_MatchSend_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "MatchReceive",
+			Handler:       _Party_MatchReceive_Handler,
+			ServerStreams: true,
 			ClientStreams: true,
 		},
 	},
