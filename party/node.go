@@ -47,8 +47,10 @@ type Node struct {
 	began     time.Time
 
 	refreshing sync.Mutex // held through a refresh
-	changing   sync.Mutex // held while customers are exchanged, and while what they say is taken in; guards owing
+	changing   sync.Mutex // held while customers are exchanged, and while what they say is taken in; guards the three below
 	owing      bool       // what is recorded of people who were erased is perhaps not done, in what is stored of them
+	stale      bool       // people were taken out of the matchings since current's slots were looked up
+	absent     [32]byte   // hashOf those whom the source has and who are erased, none of whom is in a matching
 	viewing    sync.Mutex // guards the five below; taken within changing
 	current    *view
 	told       said      // of current's snapshot
@@ -57,8 +59,9 @@ type Node struct {
 	failed     error     // why the last refresh failed, or nil
 
 	preparing sync.Mutex // held through Prepare, so that a session is prepared once
-	mu        sync.Mutex // guards sessions
+	mu        sync.Mutex // guards the two below
 	sessions  map[[16]byte]*session
+	matching  *matchSession // nil if none is under way
 }
 
 // session is one session at this party.
@@ -67,7 +70,8 @@ type session struct {
 	id       [16]byte
 	query    []byte // the signed question's bytes
 	snapshot *customers.Snapshot
-	taking   people // who may take part
+	taking   people   // who may take part
+	slots    []uint32 // of the customers in the matching that the question is over; nil in the hashed layout
 	asked    audit.Entry
 	// connection is the one that the session was prepared over; nil if nobody told connections apart.
 	connection any
@@ -159,6 +163,7 @@ func (n *Node) descriptor(v *view) *protocol.Descriptor {
 		Dimensions:    n.dimensions(v.snapshot),
 		Measures:      n.measures(v.snapshot),
 		Purposes:      n.config.PurposeNames(),
+		Matchings:     v.matchings(),
 	}
 }
 
@@ -171,22 +176,28 @@ func (n *Node) Sessions() int {
 
 // Close ends all sessions.
 func (n *Node) Close() {
-	n.endWhere(func(*session) bool { return true }, fault.New(fault.Unavailable, "the node is shutting down"))
+	n.endWhere(func(any) bool { return true }, fault.New(fault.Unavailable, "the node is shutting down"))
 }
 
-func (n *Node) endWhere(ends func(*session) bool, why error) {
+// endWhere ends all sessions, of questions and of a matching, that were prepared over connections of which ends holds.
+func (n *Node) endWhere(ends func(connection any) bool, why error) {
 	n.preparing.Lock() // those that are being prepared are waited for
 	defer n.preparing.Unlock()
 	n.mu.Lock()
 	var ending []*session
 	for _, s := range n.sessions {
-		if ends(s) {
+		if ends(s.connection) {
 			ending = append(ending, s)
 		}
 	}
+	matching := n.matching
 	n.mu.Unlock()
+	// A reservation that can't be given back now lapses at the next start.
 	for _, s := range ending {
-		_ = n.end(s, why) // a reservation that can't be given back now lapses at the next start
+		_ = n.end(s, why)
+	}
+	if matching != nil && ends(matching.connection) {
+		_ = n.endMatching(matching, why)
 	}
 }
 
@@ -249,10 +260,15 @@ func until[R any](ctx context.Context, call func() (R, error)) (R, error) {
 // Forget ends a session.
 func (n *Node) Forget(_ context.Context, r *sottov1.ForgetRequest) (*sottov1.ForgetResponse, error) {
 	n.preparing.Lock() // a session that is being prepared is waited for
-	s, err := n.find(r.GetSession())
+	s, unknown := n.find(r.GetSession())
+	m, none := n.findMatching(r.GetSession())
 	n.preparing.Unlock()
-	if err != nil {
-		return &sottov1.ForgetResponse{}, nil // what is not known is forgotten
+	why := fault.New(fault.Cancelled, "the coordinator ended the session")
+	switch {
+	case unknown == nil:
+		return &sottov1.ForgetResponse{}, n.end(s, why)
+	case none == nil:
+		return &sottov1.ForgetResponse{}, n.endMatching(m, why)
 	}
-	return &sottov1.ForgetResponse{}, n.end(s, fault.New(fault.Cancelled, "the coordinator ended the session"))
+	return &sottov1.ForgetResponse{}, nil // what is not known is forgotten
 }

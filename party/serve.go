@@ -90,7 +90,7 @@ func (connections) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Co
 
 func (c connections) HandleConn(ctx context.Context, event stats.ConnStats) {
 	if _, ended := event.(*stats.ConnEnd); ended {
-		c.node.endWhere(func(s *session) bool { return s.connection == ctx.Value(connectionKey{}) },
+		c.node.endWhere(func(connection any) bool { return connection == ctx.Value(connectionKey{}) },
 			fault.New(fault.Unavailable, "the connection to the coordinator broke"))
 	}
 }

@@ -17,6 +17,15 @@ func (a *Agreement) Party(name string) (Party, bool) {
 	return find(a.Parties, func(p Party) bool { return p.Name == name })
 }
 
+// PartyNames returns the names of all parties, in their order.
+func (a *Agreement) PartyNames() []string {
+	names := make([]string, len(a.Parties))
+	for i, p := range a.Parties {
+		names[i] = p.Name
+	}
+	return names
+}
+
 // PartyByKey returns the party with that key, and whether there is one.
 func (a *Agreement) PartyByKey(key identity.PublicKey) (Party, bool) {
 	return find(a.Parties, func(p Party) bool { return p.Key == key })

@@ -108,7 +108,7 @@ func TestLiesAreCaught(t *testing.T) {
 	finished, err := Raise(nil, back, &a.Turn)
 	must(t, err)
 	find := func(turned, back, finished Points) (first, second error) {
-		spine, _, second := Finish(slices.Clone(turned), back, b) // as if the list were b's own
+		spine, _, second := finish(slices.Clone(turned), back, b) // as if the list were b's own
 		if second != nil {
 			return nil, second
 		}
@@ -129,7 +129,7 @@ func TestLiesAreCaught(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, first, second)
 		}
 	}
-	if _, _, err := Finish(append(slices.Clone(turned), turned[0]), turned, b); !errors.Is(err, ErrTwice) {
+	if _, _, err := finish(append(slices.Clone(turned), turned[0]), turned, b); !errors.Is(err, ErrTwice) {
 		t.Error("a point twice:", err)
 	}
 	if _, _, err := Merge([]Points{{tokens[0], tokens[1], tokens[0]}, {tokens[1]}}); !errors.Is(err, ErrTwice) {

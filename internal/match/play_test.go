@@ -153,7 +153,7 @@ func (p *play) turn(own []Points) (err error) {
 			return err
 		}
 	}
-	spine, last, err := Finish(list, own[n-1], p.secrets[n-1])
+	spine, last, err := finish(list, own[n-1], p.secrets[n-1])
 	if err != nil {
 		return err
 	}
@@ -189,6 +189,15 @@ func (p *play) turn(own []Points) (err error) {
 		return errChanged
 	}
 	return nil
+}
+
+// finish turns a whole list and ends the matching.
+func finish(list, own Points, s *Secrets) (*Spine, []uint32, error) {
+	turned, err := Turn(list, s, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return Finish(list, turned, own)
 }
 
 func cloneAll(lists []Points) (all []Points) {

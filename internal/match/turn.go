@@ -11,16 +11,22 @@ type Known struct {
 
 // NewKnown keeps what [RaiseTwo] returned for the other party's list, with Token and Slot.
 func NewKnown(tokens, turned Points) *Known {
-	order := make([]uint32, len(tokens))
-	for i := range order {
-		order[i] = uint32(i)
-	}
-	slices.SortFunc(order, func(i, j uint32) int { return compare(tokens[i], tokens[j]) })
+	order := ranked(tokens)
 	k := &Known{make(Points, len(tokens)), make(Points, len(tokens))}
 	for to, from := range order {
 		k.tokens[to], k.turned[to] = tokens[from], turned[from]
 	}
 	return k
+}
+
+// ranked returns the indices of points in the order of the points.
+func ranked(points Points) []uint32 {
+	order := make([]uint32, len(points))
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(i, j uint32) int { return compare(points[i], points[j]) })
+	return order
 }
 
 // Turn returns tokens raised to k/a, in the same order, in a chunk of pass B; known may be nil. The caller shuffles the whole
@@ -52,36 +58,30 @@ func Turn(tokens Points, s *Secrets, known *Known) (Points, error) {
 	return out, nil
 }
 
-// Finish is the end of the matching at the party that goes last in pass B: from the list that reaches it there, and its own
-// list as pass C brings it back, it makes the spine and finds the slots of its entries, in the order of its list.
+// Finish is the end of the matching at the party that goes last in pass B: from the list that reaches it there, what [Turn] made of
+// it in the same order, and its own list as pass C brings it back, it makes the spine and finds the slots of its entries, in the
+// order of its list.
 //
 // Every other party raises its own list to k/a and looks the points up. The last one need not: what it holds of its own is
-// H(x)^(a·κ/k), and so is what it is about to raise, so that it looks up first and raises once. It computes nothing from
-// it that it could not compute otherwise; who goes last learns no more, and saves an exponentiation per id.
-// It sorts list in place. ErrMissing is as in [Spine.Find].
-func Finish(list, own Points, s *Secrets) (*Spine, []uint32, error) {
-	list.Sort()
-	before, err := NewSpine(list)
+// H(x)^(a·κ/k), and so is what it raises in any case, so that it looks up there. It computes nothing from it that it could not
+// compute otherwise; who goes last learns no more, and saves an exponentiation per id. It sorts turned in place and keeps it as the
+// spine. ErrMissing is as in [Spine.Find].
+func Finish(list, turned, own Points) (*Spine, []uint32, error) {
+	if len(turned) != len(list) {
+		return nil, nil, ErrCount
+	}
+	mine, order := make(Points, len(own)), ranked(list)
+	for i, p := range own {
+		place, found := slices.BinarySearchFunc(order, p, func(at uint32, p Point) int { return compare(list[at], p) })
+		if !found {
+			return nil, nil, ErrMissing
+		}
+		mine[i] = turned[order[place]]
+	}
+	turned.Sort()
+	spine, err := NewSpine(turned)
 	if err != nil {
 		return nil, nil, ErrTwice
-	}
-	after, err := Raise(nil, list, &s.Turn)
-	if err != nil {
-		return nil, nil, err
-	}
-	sorted := slices.Clone(after)
-	sorted.Sort()
-	spine, err := NewSpine(sorted)
-	if err != nil {
-		return nil, nil, ErrTwice
-	}
-	places, err := before.Find(own)
-	if err != nil {
-		return nil, nil, err
-	}
-	mine := make(Points, len(own))
-	for i, place := range places {
-		mine[i] = after[place]
 	}
 	slots, err := spine.Find(mine)
 	return spine, slots, err

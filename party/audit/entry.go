@@ -17,6 +17,7 @@ const (
 	Question  Action = "question"  // an analyst's question was admitted or refused
 	Release   Action = "release"   // a question's share of the answer left the node, and its price is spent
 	Lapse     Action = "lapse"     // a question ended without an answer, and its price was given back
+	Match     Action = "match"     // a private matching was admitted or refused, begun and paid for, stored, or broken off
 	Refresh   Action = "refresh"   // the customers were read anew
 	Withdraw  Action = "withdraw"  // persons withdrew consent
 	Erase     Action = "erase"     // persons were erased
@@ -30,7 +31,7 @@ const (
 )
 
 // Actions are all there are.
-var Actions = []Action{Question, Release, Lapse, Refresh, Withdraw, Erase, Restore, Complete, Access, Purge, Configure, Start, Stop}
+var Actions = []Action{Question, Release, Lapse, Match, Refresh, Withdraw, Erase, Restore, Complete, Access, Purge, Configure, Start, Stop}
 
 // Verdict is how it went.
 type Verdict string
