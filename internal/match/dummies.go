@@ -75,13 +75,15 @@ func (c Cover) Expected() (party, union int) {
 	return party, union
 }
 
-// Loss returns what a matching costs a person, to be charged to the ledger of every party: N·ε and N·δ, rounded up.
+// Loss returns what a matching costs a person, to be charged to the ledger of every party: N·ε and N·δ, rounded up, but for what
+// floating point adds to them.
 func (c Cover) Loss() (dp.Loss, error) {
 	if err := c.Check(); err != nil {
 		return dp.Loss{}, err
 	}
-	atto := math.Ceil(float64(c.Parties) * c.Delta * 1e18)
-	loss := dp.Loss{Mechanism: dp.Pure, MicroEpsilon: int64(math.Ceil(float64(c.Parties) * c.Epsilon * 1e6)), AttoDelta: int64(min(atto, 1e18))}
+	const slack = 1 - 1e-12
+	atto := math.Ceil(float64(c.Parties) * c.Delta * 1e18 * slack)
+	loss := dp.Loss{Mechanism: dp.Pure, MicroEpsilon: int64(math.Ceil(float64(c.Parties) * c.Epsilon * 1e6 * slack)), AttoDelta: int64(min(atto, 1e18))}
 	if err := loss.Check(); err != nil {
 		return dp.Loss{}, fmt.Errorf("cover: %w", err)
 	}

@@ -136,9 +136,13 @@ func TestDrawTakesAnySubset(t *testing.T) {
 func TestLoss(t *testing.T) {
 	loss, err := Cover{Parties: 3, Epsilon: 0.1, Delta: 1e-9}.Loss()
 	must(t, err)
-	if want := (dp.Loss{Mechanism: dp.Pure, MicroEpsilon: 300_000, AttoDelta: 3_000_000_000}); loss.MicroEpsilon-want.MicroEpsilon > 1 ||
-		loss.AttoDelta-want.AttoDelta > 1 || loss.MicroEpsilon < want.MicroEpsilon || loss.AttoDelta < want.AttoDelta || loss.Mechanism != dp.Pure {
+	if want := (dp.Loss{Mechanism: dp.Pure, MicroEpsilon: 300_000, AttoDelta: 3_000_000_000}); loss != want {
 		t.Errorf("%+v, want %+v", loss, want)
+	}
+	up, err := Cover{Parties: 3, Epsilon: 0.1000001, Delta: 1e-9}.Loss()
+	must(t, err)
+	if up.MicroEpsilon != 300_001 {
+		t.Errorf("0.3000003 is charged as %d millionths", up.MicroEpsilon)
 	}
 	for _, c := range []Cover{
 		{1, 1, 1e-6},
