@@ -14,7 +14,9 @@ type Answer struct {
 	Epsilon   float64            // ε of the whole answer
 	Delta     float64            // δ of the whole answer: the mechanism's, and 2⁻⁴⁰-odd for the encryption
 	Mechanism string             // of the noise
-	Layout    string             // of the vectors
+	Layout    string             // of the vectors: "hashed" or "matched"
+	Spine     string             // in the matched layout the hash of the matching's slots, in hexadecimal, as the catalog has it; else ""
+	Slots     int64              // in the matched layout how many there are; else 0
 	Draws     int                // independent noise draws in every number released
 	Charged   map[string]float64 // ε by which every party has charged its budget, once for this answer
 	Earlier   bool               // it was given before, and nothing was charged again
@@ -28,19 +30,20 @@ type Answer struct {
 // Work is how many operations on blocks a question took, by its plan.
 type Work struct {
 	Params      params.Set
-	LogSlots    int // length of the vectors
-	Lanes       int // of the widest ciphertexts; operations on narrower ones count in proportion to their polynomials
-	Encryptions int // of a block, by first hops
-	Zeros       int // fresh encryptions of zero, to re-randomise
-	Encodings   int // of plaintext blocks
-	Products    int // of a ciphertext and a plaintext block
+	Slots       uint64 // length of the vectors; 0 if the question took none
+	LogSlots    int    // log2 of it in the hashed layout, 0 in the matched one
+	Lanes       int    // of the widest ciphertexts; operations on narrower ones count in proportion to their polynomials
+	Encryptions int    // of a block, by first hops
+	Zeros       int    // fresh encryptions of zero, to re-randomise
+	Encodings   int    // of plaintext blocks
+	Products    int    // of a ciphertext and a plaintext block
 }
 
 // Work returns how many operations on blocks the answer took.
 func (a *Answer) Work() Work { return a.work }
 
 func workOf(plan *query.Plan) Work {
-	w := Work{Params: plan.Params, LogSlots: plan.LogSlots, Lanes: plan.Lanes()}
+	w := Work{Params: plan.Params, Slots: plan.Need.Slots, LogSlots: plan.LogSlots, Lanes: plan.Lanes()}
 	whole := 1 + w.Lanes
 	for c := range plan.Chains {
 		chain := &plan.Chains[c]

@@ -26,8 +26,9 @@ type Party struct {
 	Segments      []string    `json:"segments"`
 	Dimensions    []Dimension `json:"dimensions"`
 	Measures      []Measure   `json:"measures"`
-	Purposes      []string    `json:"purposes"` // of the agreement's, those that it answers for
-	Snapshot      string      `json:"snapshot"` // version of its customers, in hexadecimal
+	Purposes      []string    `json:"purposes"`  // of the agreement's, those that it answers for
+	Snapshot      string      `json:"snapshot"`  // version of its customers, in hexadecimal
+	Matchings     []Matched   `json:"matchings"` // in which its customers have slots, the newest first
 }
 
 // Dimension divides a party's customers by its values and "unknown".
@@ -54,7 +55,7 @@ func (c *Client) Catalog(ctx context.Context) (*Catalog, error) {
 	for _, member := range c.agreement.Parties {
 		p := Party{
 			Name: member.Name, Unavailable: unavailable[member.Name],
-			Segments: []string{}, Dimensions: []Dimension{}, Measures: []Measure{}, Purposes: []string{},
+			Segments: []string{}, Dimensions: []Dimension{}, Measures: []Measure{}, Purposes: []string{}, Matchings: []Matched{},
 		}
 		if d, ok := descriptors[member.Name]; ok {
 			p.IdentityType, p.CustomersUpTo, p.Segments = d.IdentityType, d.CustomersUpTo, append([]string{"member"}, d.Segments...)
@@ -63,6 +64,9 @@ func (c *Client) Catalog(ctx context.Context) (*Catalog, error) {
 			}
 			for _, m := range d.Measures {
 				p.Measures = append(p.Measures, Measure{m.Name, m.Unit, [2]float64{float64(m.Low) * m.Step, float64(m.High) * m.Step}, m.Step})
+			}
+			for _, m := range d.Matchings {
+				p.Matchings = append(p.Matchings, matchedOf(m))
 			}
 			p.Purposes, p.Snapshot = append(p.Purposes, d.Purposes...), hex.EncodeToString(d.Snapshot[:])
 		}

@@ -23,10 +23,13 @@ type Explanation struct {
 	Sensitivity int64    `json:"sensitivity"` // how far one person moves all released numbers together, in L1
 	Draws       int      `json:"draws"`       // of noise in every number
 
+	Layout   string   `json:"layout"`             // of the vectors
+	Matching *Matched `json:"matching,omitempty"` // that it is over, in the matched layout
+
 	Cells       []Expected `json:"cells"`
 	Assumed     float64    `json:"assumed_people,omitempty"` // in a cell, for a mean's ±: the more people, the less error
 	Noise       float64    `json:"noise_std"`                // of every released number, in units
-	HashingOnly float64    `json:"hashing_only"`             // ± at 95 % of the least exact cell if there were no noise
+	HashingOnly float64    `json:"hashing_only"`             // ± at 95 % of the least exact cell if there were no noise; 0 in the matched layout
 
 	Chains  []Product `json:"chains"`
 	Bytes   uint64    `json:"bytes"`   // of encrypted blocks between nodes
@@ -47,7 +50,7 @@ type Product struct {
 	Coefficients []int64  `json:"coefficients"` // of the cells that it is added to
 	Parties      []string `json:"parties"`      // in the order of the chain
 	Where        []string `json:"where"`        // their audiences
-	Slots        uint64   `json:"slots"`        // 0 for a count
+	Slots        uint64   `json:"slots"`        // of the vectors; 0 for a count
 	Results      int      `json:"results"`      // numbers at its end, encrypted
 	Bytes        uint64   `json:"bytes"`
 }
@@ -69,11 +72,11 @@ func (c *Client) Explain(ctx context.Context, q Question, within float64) (*Expl
 	if within > 0 {
 		q.Epsilon = c.agreement.Limits.EpsilonPerQuery.Float()
 	}
-	body, plan, err := c.compose(ctx, q)
+	plan, matching, err := c.compose(ctx, q)
 	// The agreement's δ may not allow its ε: then less of that is where the search begins.
 	for first := err; within > 0 && q.Epsilon > 0.01 && (fault.IsKind(err, fault.Limit) || fault.IsKind(err, fault.Invalid)); {
 		q.Epsilon = math.Floor(q.Epsilon*5e5) / 1e6
-		if body, plan, err = c.compose(ctx, q); err != nil {
+		if plan, matching, err = c.compose(ctx, q); err != nil {
 			err = fault.From(first)
 		}
 	}
@@ -81,15 +84,16 @@ func (c *Client) Explain(ctx context.Context, q Question, within float64) (*Expl
 		return nil, err
 	}
 	if within > 0 {
-		if plan, err = c.priceFor(body, within); err != nil {
+		if plan, err = c.priceFor(plan.Query, within); err != nil {
 			return nil, err
 		}
-		body = plan.Query
 	}
+	body := plan.Query
 	e, err := explain(plan)
 	if err != nil {
 		return nil, err
 	}
+	e.Matching = matching
 	loss := body.Loss()
 	budgets, err := c.budgets(ctx, &loss)
 	if err != nil {
@@ -237,7 +241,7 @@ func explain(plan *query.Plan) (*Explanation, error) {
 	q := plan.Query
 	e := &Explanation{
 		Measure: q.Measure, Unit: q.Amount.Unit, By: append([]string{}, dimensions(q)...), Epsilon: q.Epsilon(), Delta: q.TotalDelta(),
-		Sensitivity: plan.Noise.Sensitivity, Draws: plan.Draws(), HashingOnly: hashingOnly(plan),
+		Sensitivity: plan.Noise.Sensitivity, Draws: plan.Draws(), Layout: q.Layout, HashingOnly: hashingOnly(plan),
 	}
 	e.Noise = math.Sqrt(float64(plan.Draws())) * plan.Noise.Std() * unit(plan)
 	if q.Measure == query.Mean {

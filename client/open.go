@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/hex"
 	"math/big"
 
 	"github.com/sotto-dev/sotto/internal/agreement"
@@ -58,6 +59,9 @@ func open(t *Ticket, response *sottov1.ResultResponse, a *agreement.Agreement) (
 		Measure: t.query.Measure, Unit: t.query.Amount.Unit, Earlier: t.Earlier, plan: plan,
 		Epsilon: t.query.Epsilon(), Delta: t.query.TotalDelta(), Mechanism: t.query.Mechanism, Layout: t.query.Layout, Draws: plan.Draws(),
 		Charged: map[string]float64{}, work: workOf(plan),
+	}
+	if plan.Matched() {
+		answer.Spine, answer.Slots = hex.EncodeToString(t.query.Spine[:]), t.query.Slots
 	}
 	answer.By = dimensions(t.query)
 	for _, r := range releases {

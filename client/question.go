@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"crypto/rand"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,8 +33,8 @@ type Question struct {
 
 	Mechanism string        // "laplace" (default) or "gaussian"
 	Delta     float64       // δ of the Gaussian mechanism, in (0, 1)
-	Precision string        // of the hashed layout: "low", "medium" (default) or "high"
-	Layout    string        // "hashed" (default)
+	Precision string        // of the hashed layout, where that is used: "low", "medium" (default) or "high"
+	Layout    string        // "matched", "hashed", or "" for matched where all parties of the question have a matching in common, else hashed
 	Lifetime  time.Duration // how long parties may begin the question; default one hour, at most 24
 	Fresh     bool          // ask, and pay, even where the same question was answered before
 }
@@ -82,10 +81,11 @@ type Ticket struct {
 // this analyst has asked the same of the same data before, the earlier question's ticket comes back, and nothing is
 // charged, unless q.Fresh is set.
 func (c *Client) Submit(ctx context.Context, q Question) (*Ticket, error) {
-	body, _, err := c.compose(ctx, q)
+	plan, _, err := c.compose(ctx, q)
 	if err != nil {
 		return nil, err
 	}
+	body := plan.Query
 	defer c.tickets.lock(body.Content())()
 	if !q.Fresh {
 		if earlier, err := c.earlier(ctx, body.Content()); earlier != nil || err != nil {
@@ -140,9 +140,9 @@ func (c *Client) earlier(ctx context.Context, content [32]byte) (*Ticket, error)
 	return t, nil
 }
 
-// compose makes the body of a question, but for the key, and its plan. What can be refused without asking anybody is
-// refused here.
-func (c *Client) compose(ctx context.Context, q Question) (*query.Query, *query.Plan, error) {
+// compose makes the plan of a question, whose body has all but the key, and returns the matching that it is over, nil for none. What
+// can be refused without asking anybody is refused here.
+func (c *Client) compose(ctx context.Context, q Question) (*query.Plan, *Matched, error) {
 	measure, audience, amount, err := q.measure()
 	if err != nil {
 		return nil, nil, err
@@ -159,7 +159,7 @@ func (c *Client) compose(ctx context.Context, q Question) (*query.Query, *query.
 	}
 	body := &query.Query{
 		Collaboration: c.agreement.Collaboration, Agreement: c.agreement.Hash(), Analyst: c.name, Purpose: q.Purpose,
-		Measure: measure, Audience: audience, Layout: or(q.Layout, "hashed"), Precision: or(q.Precision, "medium"),
+		Measure: measure, Audience: audience,
 		Noise: string(c.agreement.Noise), Mechanism: or(q.Mechanism, "laplace"), MicroEpsilon: int64(micro), AttoDelta: atto,
 		Expires: c.now().Add(or(q.Lifetime, time.Hour)).Unix(),
 	}
@@ -170,17 +170,19 @@ func (c *Client) compose(ctx context.Context, q Question) (*query.Query, *query.
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := c.describe(ctx, body, parts, q.By, amount); err != nil {
+	descriptors, err := c.describe(ctx, body, parts, q.By, amount)
+	if err != nil {
 		return nil, nil, err
 	}
-	if body.Layout == agreement.LayoutMatched && slices.Contains(c.agreement.Layouts, body.Layout) {
-		return nil, nil, fault.New(fault.Unsupported, "layout %q is not supported", body.Layout).WithHint("ask in the hashed layout")
+	matching, err := lay(body, q.Layout, q.Precision, c.agreement, descriptors)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := body.Check(c.agreement, c.now()); err != nil {
 		return nil, nil, err
 	}
 	plan, err := query.NewPlan(body)
-	return body, plan, err
+	return plan, matching, err
 }
 
 // parse returns the audience as one expression, or the parts of a total or frequency.
@@ -192,11 +194,12 @@ func parse(measure, audience string) ([]*query.Expr, error) {
 	return []*query.Expr{one}, err
 }
 
-// describe fills in what the catalog says about the parties, dimensions and measure of the question, and checks its names.
-func (c *Client) describe(ctx context.Context, body *query.Query, parts []*query.Expr, by []string, amount string) error {
+// describe fills in what the catalog says about the parties, dimensions and measure of the question, and checks its names. It returns
+// the catalog.
+func (c *Client) describe(ctx context.Context, body *query.Query, parts []*query.Expr, by []string, amount string) (map[string]*protocol.Descriptor, error) {
 	descriptors, unavailable, err := c.descriptors(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	named := map[string]bool{}
 	for _, part := range parts {
@@ -204,10 +207,10 @@ func (c *Client) describe(ctx context.Context, body *query.Query, parts []*query
 			named[party] = true
 			d, err := declared(party, descriptors, unavailable)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			if err := part.CheckNames(d.Declared()); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
@@ -218,38 +221,38 @@ func (c *Client) describe(ctx context.Context, body *query.Query, parts []*query
 				Party: member.Name, IdentityType: d.IdentityType, CustomersUpTo: d.CustomersUpTo, Snapshot: d.Snapshot,
 			})
 			if err := d.CheckPurpose(body.Purpose); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
 	for _, fullName := range by {
 		party, name, ok := strings.Cut(fullName, ".")
 		if !ok {
-			return fault.New(fault.Invalid, "group-by %q is not of the form party.dimension", fullName)
+			return nil, fault.New(fault.Invalid, "group-by %q is not of the form party.dimension", fullName)
 		}
 		d, err := declared(party, descriptors, unavailable)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		found, err := dimension(fullName, party, name, d)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		body.GroupBy = append(body.GroupBy, found)
 	}
 	if amount == "" {
-		return nil
+		return descriptors, nil
 	}
 	party, name, ok := strings.Cut(amount, ".")
 	if !ok {
-		return fault.New(fault.Invalid, "%s of %q: must be of the form party.measure", body.Measure, amount)
+		return nil, fault.New(fault.Invalid, "%s of %q: must be of the form party.measure", body.Measure, amount)
 	}
 	d, err := declared(party, descriptors, unavailable)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	body.Amount, err = measureOf(party, name, d)
-	return err
+	return descriptors, err
 }
 
 func or[T comparable](value, fallback T) T {

@@ -51,7 +51,9 @@ type Node struct {
 	slots   chan struct{} // as many as questions may run
 	ctx     context.Context
 	stop    context.CancelCauseFunc
-	waiting sync.WaitGroup // running questions
+	waiting sync.WaitGroup // running questions, a matching, the schedule of matchings
+
+	matching sync.Mutex // held by the matching that is under way
 
 	mu   sync.Mutex
 	runs map[[32]byte]*run // questions that are queued or under way
@@ -80,7 +82,7 @@ func New(o Options) (*Node, error) {
 // Register makes server answer for the node.
 func (n *Node) Register(server grpc.ServiceRegistrar) { sottov1.RegisterCoordinatorServer(server, n) }
 
-// Close cancels all questions under way and waits until the parties were told.
+// Close cancels all questions and a matching under way, and waits until the parties were told.
 func (n *Node) Close() {
 	n.stop(fault.New(fault.Unavailable, "the coordinator is shutting down").WithHint("ask again later"))
 	n.waiting.Wait()

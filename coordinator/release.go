@@ -41,7 +41,7 @@ func (s *session) release(ctx context.Context) error {
 				return err
 			}
 			s.releases[i] = release
-			return s.remember(s.plan.KeyHolders[i], release)
+			return s.remember(s.plan.KeyHolders[i], release.GetRelease())
 		})
 	})
 	if err := g.Wait(); err != nil {
@@ -51,14 +51,15 @@ func (s *session) release(ctx context.Context) error {
 	return err
 }
 
-// remember keeps what a party says of its ledger, however the question ends, to show it when the party's ledger is older.
-func (s *session) remember(party string, release *sottov1.SealedRelease) error {
-	holder, _ := s.Agreement.KeyHolder(party)
+// remember keeps what a party says of its ledger, however the question or matching ends, to show it when the party's ledger is
+// older.
+func (n *Node) remember(party string, release *sottov1.Signed) error {
+	holder, _ := n.Agreement.KeyHolder(party)
 	var body protocol.Release
-	if err := protocol.Verify(release.GetRelease(), holder.Key, party, &body); err != nil {
+	if err := protocol.Verify(release, holder.Key, party, &body); err != nil {
 		return err
 	}
-	return s.Store.Released(party, body.LedgerRows, release.GetRelease())
+	return n.Store.Released(party, body.LedgerRows, release)
 }
 
 func (s *session) releaseAt(ctx context.Context, party sottov1.PartyClient) (*sottov1.SealedRelease, error) {

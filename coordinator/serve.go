@@ -49,11 +49,14 @@ func Serve(ctx context.Context, o Options, listener net.Listener) error {
 	return node.Serve(ctx, listener)
 }
 
-// Serve is the function of that name for a node at hand. The options come after those that every server has.
+// Serve is the function of that name for a node at hand. Where the agreement has a schedule of matchings, they are run. The options come after those that every server has.
 func (n *Node) Serve(ctx context.Context, listener net.Listener, options ...grpc.ServerOption) error {
 	allowed := func(key identity.PublicKey) bool {
 		_, analyst := n.Agreement.AnalystByKey(key)
 		return analyst || key == n.Key.Public()
+	}
+	if n.Agreement.Matching.Every > 0 {
+		n.waiting.Go(n.schedule)
 	}
 	return rpc.Serve(ctx, listener, n.Key.ServerTLS(allowed), n.Logger, n.Register, n.Close, options...)
 }

@@ -98,13 +98,22 @@ func (s *session) forget() {
 	if s.own != nil {
 		s.own.Erase()
 	}
+	var parties []string
+	for _, p := range s.plan.Query.Participants {
+		parties = append(parties, p.Party)
+	}
+	s.forgetAt(parties, s.id)
+}
+
+// forgetAt ends a session, of a question or a matching, at some parties.
+func (n *Node) forgetAt(parties []string, session [16]byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	var all sync.WaitGroup
-	for _, p := range s.plan.Query.Participants {
+	for _, name := range parties {
 		all.Go(func() {
 			// A party that can't be reached forgets by itself when its streams break or the session's time is over.
-			_, _ = s.Parties[p.Party].Forget(ctx, &sottov1.ForgetRequest{Session: s.id[:]})
+			_, _ = n.Parties[name].Forget(ctx, &sottov1.ForgetRequest{Session: session[:]})
 		})
 	}
 	all.Wait()

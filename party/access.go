@@ -21,6 +21,7 @@ type Held struct {
 	Consents  []HeldConsent
 	KeepUntil time.Time     // zero for no end
 	Erased    time.Time     // zero if the person was not
+	Matched   []time.Time   // when the matchings were asked for in which the person has a slot, the last first
 	Questions []audit.Entry // that the person's data was among, with Action audit.Release where an answer left the node
 }
 
@@ -85,8 +86,26 @@ func (n *Node) access(written string, t ids.Type) (*Held, error) {
 	case held.Erased.IsZero(): // else there is nothing beside the date
 		held.Consents = n.consentsOf(of)
 	}
-	held.Questions, err = n.questionsOf(of)
+	if held.Questions, err = n.questionsOf(of); err != nil {
+		return nil, err
+	}
+	held.Matched, err = n.matchingsOf(of)
 	return held, err
+}
+
+// matchingsOf returns when the matchings were in which somebody with one of some ids has a slot, be they current or not.
+func (n *Node) matchingsOf(of []ids.ID) ([]time.Time, error) {
+	var found []time.Time
+	for _, m := range n.state.Matches.All() {
+		_, missing, err := n.state.Matches.Slots(m.ID, of)
+		if err != nil {
+			return nil, err
+		}
+		if missing < len(of) {
+			found = append(found, m.At)
+		}
+	}
+	return found, nil
 }
 
 func typesOf(normalizers []ids.Normalizer) string {

@@ -63,21 +63,29 @@ func (n *Node) contribution(plan *query.Plan, own *query.Hop, snapshot *customer
 
 // place computes this party's vector in a chain.
 func (h *hop) place(c contribution) (*layout.Vector, error) {
-	chain := &h.Plan.Chains[h.chain]
-	layoutOfChain := layout.Hashed{
-		Salt: h.joint.Salt, Chain: h.chain, Length: len(chain.Hops), LogSlots: h.Plan.LogSlots, LogN: int(h.Plan.Params.LogN),
-		Clip: h.Plan.Clip, Scale: 1,
-	}
+	groups, scale := h.hops[h.index].Groups, int64(1)
 	if c.amount != nil {
-		layoutOfChain.Scale = h.Plan.Scale
+		scale = h.Plan.Scale
 	}
-	return layoutOfChain.Place(h.index, h.snapshot.IDs, h.hops[h.index].Groups, c.group, c.amount)
+	if h.Plan.Matched() {
+		matched := layout.Matched{Slots: h.Plan.Query.Slots, LogN: int(h.Plan.Params.LogN), Scale: scale}
+		return matched.Place(h.slots, groups, c.group, c.amount)
+	}
+	hashed := layout.Hashed{
+		Salt: h.joint.Salt, Chain: h.chain, Length: len(h.Plan.Chains[h.chain].Hops), LogSlots: h.Plan.LogSlots, LogN: int(h.Plan.Params.LogN),
+		Clip: h.Plan.Clip, Scale: scale,
+	}
+	return hashed.Place(h.index, h.snapshot.IDs, groups, c.group, c.amount)
 }
 
 // count adds up what customers contribute to each group, for a chain without vectors.
 func (h *hop) count(c contribution) []int64 {
 	counts := make([]int64, h.hops[h.index].Groups)
+	all := h.Plan.CountsAll()
 	for customer := range h.snapshot.IDs {
+		if !all && h.slots[customer] == layout.NoSlot {
+			continue
+		}
 		group := c.group(customer)
 		switch {
 		case group == layout.None:

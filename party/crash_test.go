@@ -104,10 +104,12 @@ func newCrash(t *testing.T) string {
 	w := newWorld(t, crashYAML, crashed("2025-06-01"))
 	w.asked("planning")
 	w.asked("ads")
+	w.slot(1, crashIDs...)
 	w.clock.Store(crashTime.Add(-time.Hour).Unix())
 	w.write("customers.csv", crashed("2030-01-01"))
 	_, err := w.Refresh(t.Context(), "owner")
 	w.must(err)
+	w.slot(2, crashIDs...)
 	w.asked("planning")
 	w.must(hearing(subjects.Withdraw, "ads", "fred@x.de")(w))
 	w.must(hearing(subjects.Erase, "", "+49301000005")(w)) // emil
@@ -214,7 +216,7 @@ func (w *world) holding() string {
 	for _, id := range crashIDs {
 		held, err := w.Access("owner", id, "", w.now())
 		w.must(err)
-		fmt.Fprintf(&out, "%s %v %v until %d erased %d", id, held.Customer, held.Segments, seconds(held.KeepUntil), seconds(held.Erased))
+		fmt.Fprintf(&out, "%s %v %v until %d erased %d matched %v", id, held.Customer, held.Segments, seconds(held.KeepUntil), seconds(held.Erased), held.Matched)
 		for _, c := range held.Consents {
 			fmt.Fprintf(&out, " %s %v %s %d", c.Purpose, c.TakesPart, c.Why, seconds(c.Withdrawn))
 		}
@@ -243,6 +245,9 @@ func (w *world) checkErased(who ...string) {
 			if len(views) > 0 {
 				w.Errorf("%s is still in %d views", text, len(views))
 			}
+			if found, err := w.matchingsOf([]ids.ID{id}); err != nil || found != nil {
+				w.Errorf("%s is still in the matchings of %v, error %v", text, found, err)
+			}
 		}
 	}
 }
@@ -250,14 +255,16 @@ func (w *world) checkErased(who ...string) {
 // files returns the names of what is kept, and complains about what a crash has left.
 func (w *world) files() []string {
 	w.Helper()
-	entries, err := os.ReadDir(state.Members(w.state.Folder))
-	w.must(err)
 	var names []string
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), "view-") && !strings.HasPrefix(e.Name(), "snapshot-") {
-			w.Errorf("a crash has left %s", e.Name())
+	for _, folder := range []string{state.Members(w.state.Folder), state.Matches(w.state.Folder)} {
+		entries, err := os.ReadDir(folder)
+		w.must(err)
+		for _, e := range entries {
+			if kind, _, _ := strings.Cut(e.Name(), "-"); !slices.Contains([]string{"view", "snapshot", "match"}, kind) {
+				w.Errorf("a crash has left %s", e.Name())
+			}
+			names = append(names, e.Name())
 		}
-		names = append(names, e.Name())
 	}
 	return names
 }

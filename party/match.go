@@ -138,10 +138,16 @@ func (n *Node) admitMatching(ctx context.Context, s *matchSession, r *sottov1.Ma
 	return nil
 }
 
-// checkSchedule refuses the coordinator a matching before its time: what it asks for is paid for by the members.
+// checkSchedule refuses the coordinator a matching before its time: what it asks for is paid for by the members, also if nothing
+// comes of it.
 func (n *Node) checkSchedule() error {
-	last, ok := n.state.Matches.Current()
-	if next := last.At.Add(n.agreement.Matching.Every); ok && n.now().Before(next) {
+	last, _ := n.state.Matches.Current()
+	n.mu.Lock()
+	if n.scheduled.After(last.At) {
+		last.At = n.scheduled
+	}
+	n.mu.Unlock()
+	if next := last.At.Add(n.agreement.Matching.Every); !last.At.IsZero() && n.now().Before(next) {
 		return fault.New(fault.Limit, "the next matching by schedule is due at %s", next.Format(time.RFC3339)).
 			WithHint("an analyst can ask for one at any time")
 	}
@@ -154,7 +160,7 @@ func (n *Node) heldMatchings() [][32]byte {
 	for _, m := range n.matchings() {
 		held = append(held, m.ID)
 	}
-	return held
+	return held[:min(len(held), protocol.MaxHeld)]
 }
 
 // MatchOpen charges the price and draws the party's secrets.
@@ -191,6 +197,11 @@ func (n *Node) openMatching(ctx context.Context, s *matchSession, r *sottov1.Mat
 		return nil, err
 	}
 	n.trace("match: charged")
+	if s.matching.By == agreement.CoordinatorName {
+		n.mu.Lock()
+		n.scheduled = n.now()
+		n.mu.Unlock()
+	}
 	entry := s.asked
 	entry.Verdict, entry.Detail = audit.Done, fmt.Sprintf("matching %x begun and paid for", id[:8])
 	if err := n.state.Audit.Record(entry); err != nil {

@@ -59,9 +59,10 @@ type Node struct {
 	failed     error     // why the last refresh failed, or nil
 
 	preparing sync.Mutex // held through Prepare, so that a session is prepared once
-	mu        sync.Mutex // guards the two below
+	mu        sync.Mutex // guards the three below
 	sessions  map[[16]byte]*session
 	matching  *matchSession // nil if none is under way
+	scheduled time.Time     // when the latest matching by the coordinator's schedule was paid for
 }
 
 // session is one session at this party.
@@ -163,7 +164,7 @@ func (n *Node) descriptor(v *view) *protocol.Descriptor {
 		Dimensions:    n.dimensions(v.snapshot),
 		Measures:      n.measures(v.snapshot),
 		Purposes:      n.config.PurposeNames(),
-		Matchings:     v.matchings(),
+		Matchings:     v.matched(),
 	}
 }
 

@@ -57,6 +57,10 @@ func (o *owner) status() *sottov1.StatusResponse {
 	for p, purpose := range v.snapshot.Purposes {
 		status.Purposes = append(status.Purposes, &sottov1.PurposeStatus{Purpose: purpose, Customers: int64(v.taking[p].count())})
 	}
+	if len(v.slotted) > 0 {
+		newest := v.slotted[0]
+		status.Matched, status.Slots, status.WithoutSlot = newest.At.Unix(), newest.Slots, int64(v.missing(newest))
+	}
 	if failed != nil {
 		status.RefreshFailed = failed.Error()
 	}
@@ -175,6 +179,9 @@ func (o *owner) Access(ctx context.Context, r *sottov1.AccessRequest) (*sottov1.
 	}
 	for _, q := range held.Questions {
 		response.Questions = append(response.Questions, takenPart(q))
+	}
+	for _, at := range held.Matched {
+		response.Matched = append(response.Matched, at.Unix())
 	}
 	return response, nil
 }

@@ -53,8 +53,9 @@ func (n *Node) Prepare(ctx context.Context, r *sottov1.PrepareRequest) (*sottov1
 	if err != nil {
 		return nil, n.refused(asked, fault.New(fault.Internal, "prepare").Wrap(errors.Join(err, n.ledger.Lapse(id))))
 	}
+	slots, _ := n.slotsFor(plan, v) // check has seen that there are some
 	s := &session{
-		Session: prepared, id: id, query: r.GetQuery().GetBody(), snapshot: v.snapshot, taking: taking, asked: asked,
+		Session: prepared, id: id, query: r.GetQuery().GetBody(), snapshot: v.snapshot, taking: taking, slots: slots, asked: asked,
 		connection: ctx.Value(connectionKey{}), begun: map[int]bool{}, handOvers: map[int]*sottov1.Signed{},
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
@@ -134,6 +135,9 @@ func (n *Node) checkNames(q *query.Query, plan *query.Plan, v *view) error {
 		case p.Snapshot != declared.Snapshot:
 			return stale("version of the customers")
 		}
+	}
+	if _, err := n.slotsFor(plan, v); err != nil {
+		return err
 	}
 	if q.Amount.Party == n.config.Name && !slices.Contains(declared.Measures, q.Amount) {
 		return stale("measure " + q.Amount.FullName())

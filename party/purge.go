@@ -25,8 +25,7 @@ func (n *Node) Purge(actor string, dryRun bool) ([]members.Purged, error) {
 	n.viewing.Lock()
 	current := n.current.storedAs
 	n.viewing.Unlock()
-	inUse := [][32]byte{current}
-	purged, err := n.state.Members.Purge(before, inUse, true)
+	purged, err := n.purgeStored(before, current, true)
 	if err != nil || dryRun || len(purged) == 0 {
 		return purged, err
 	}
@@ -37,10 +36,36 @@ func (n *Node) Purge(actor string, dryRun bool) ([]members.Purged, error) {
 		return nil, err
 	}
 	n.trace("purge: recorded")
-	if purged, err = n.state.Members.Purge(before, inUse, false); err != nil {
+	if purged, err = n.purgeStored(before, current, false); err != nil {
 		entry.Verdict, entry.Detail, entry.Reason = audit.Failed, "", fault.From(err).Message
 		return nil, errors.Join(err, n.state.Audit.Record(entry))
 	}
 	n.trace("purge: done")
 	return purged, nil
+}
+
+// purgeStored is Purge but for the record of it. A matching stays for as long as it is not too old: which of them others have, to ask
+// about, the next one finds out.
+func (n *Node) purgeStored(before time.Time, current [32]byte, dryRun bool) ([]members.Purged, error) {
+	purged, err := n.state.Members.Purge(before, [][32]byte{current}, dryRun)
+	if err != nil {
+		return nil, err
+	}
+	var stay [][32]byte
+	for _, m := range n.state.Matches.All() {
+		if !m.At.Before(before) {
+			stay = append(stay, m.ID)
+		}
+	}
+	gone, err := n.state.Matches.Purge(before, stay, dryRun)
+	if err != nil || len(gone) == 0 {
+		return purged, err
+	}
+	for _, m := range gone {
+		purged = append(purged, members.Purged{What: fmt.Sprintf("match-%x", m.ID), At: m.At})
+	}
+	if dryRun {
+		return purged, nil
+	}
+	return purged, n.rematched()
 }

@@ -99,6 +99,9 @@ func (n *Node) start() error {
 		if e.List != "" {
 			heard = &e
 		}
+		if e.Action == audit.Match && e.Actor == agreement.CoordinatorName && e.Verdict == audit.Done {
+			n.scheduled = e.At
+		}
 		return nil
 	}); err != nil {
 		return err

@@ -19,17 +19,17 @@ func (n *Node) view() *view {
 	n.viewing.Lock()
 	defer n.viewing.Unlock()
 	if n.current.expired(n.now()) {
-		n.look(n.current.snapshot, n.told)
+		n.look(n.current.snapshot, n.told, n.current.slotted)
 	}
 	return n.current
 }
 
-// look makes the view of a snapshot, which is stored as n.storedAs, and of what its customers have said, the current one. The caller
-// holds n.viewing.
-func (n *Node) look(snapshot *customers.Snapshot, told said) {
+// look makes the view of a snapshot, which is stored as n.storedAs, of what its customers have said, and of where they are in
+// matchings, the current one. The caller holds n.viewing.
+func (n *Node) look(snapshot *customers.Snapshot, told said, where []slotted) {
 	n.told = told
 	n.current = newView(n.key, snapshot, told, n.state.Subjects.Head().Hash, n.now())
-	n.current.storedAs = n.storedAs
+	n.current.storedAs, n.current.slotted = n.storedAs, where
 }
 
 // Refresh loads the customers anew for whoever asked, and reports whether they are others than before. Questions go on with
@@ -65,6 +65,10 @@ func (n *Node) refresh(ctx context.Context, actor string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	where, err := n.slotted(snapshot)
+	if err != nil {
+		return false, err
+	}
 	stored := n.nameOf(snapshot)
 	if err := n.state.Members.KeepSnapshot(stored, snapshot.IDs, n.now()); err != nil {
 		return false, err
@@ -73,7 +77,7 @@ func (n *Node) refresh(ctx context.Context, actor string) (bool, error) {
 	n.viewing.Lock()
 	changed := n.current == nil || n.current.snapshot.Version != snapshot.Version
 	n.storedAs, n.loaded = stored, n.now()
-	n.look(snapshot, told)
+	n.look(snapshot, told, where)
 	v := n.current
 	n.viewing.Unlock()
 	n.trace("refresh: exchanged")
@@ -87,7 +91,7 @@ func (n *Node) refresh(ctx context.Context, actor string) (bool, error) {
 }
 
 // heard returns a snapshot without those who were erased, and what the others have said. Who was known by another id so far is
-// taken out of what is stored, too. The caller holds n.changing.
+// taken out of what is stored, too: also who is in a matching, and was no customer meanwhile. The caller holds n.changing.
 func (n *Node) heard(s *customers.Snapshot) (*customers.Snapshot, said, error) {
 	told := said{}
 	n.state.Subjects.Apply(s.IDs, func(customer int, state subjects.State) {
@@ -106,11 +110,14 @@ func (n *Node) heard(s *customers.Snapshot) (*customers.Snapshot, said, error) {
 	if n.owing {
 		err = n.forgetErased(all)
 	} else if known {
-		err = n.state.Members.Forget(all)
+		err = n.forget(all)
+	} else if n.absent != hashOf(all) {
+		err = n.unmatch(all)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
+	n.absent = hashOf(all)
 	return n.without(s, gone), told.without(gone), nil
 }
 

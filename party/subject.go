@@ -2,6 +2,7 @@ package party
 
 import (
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -116,10 +117,12 @@ func (n *Node) owes(last *audit.Entry) bool {
 
 // forgetErased takes all who were erased out of what is stored, and others by ids that only the source connects with theirs.
 func (n *Node) forgetErased(others []ids.ID) error {
-	if err := n.state.Members.ForgetHashes(n.state.Subjects.Erased()); err != nil {
+	erased := n.state.Subjects.Erased()
+	n.stale = true
+	if err := errors.Join(n.state.Members.ForgetHashes(erased), n.state.Matches.ForgetHashes(erased)); err != nil {
 		return err
 	}
-	return n.state.Members.Forget(others)
+	return n.forget(others)
 }
 
 // completed records that what was owing is done. The caller holds n.changing.
@@ -164,7 +167,7 @@ func identify(normalizers []ids.Normalizer, written string) []ids.ID {
 // obey makes what was recorded of some ids hold, and returns how many customers they are. The caller holds n.changing.
 func (n *Node) obey(kind subjects.Kind, of []ids.ID) (int, error) {
 	n.viewing.Lock()
-	snapshot, before := n.current.snapshot, n.told
+	snapshot, before, where := n.current.snapshot, n.told, n.current.slotted
 	n.viewing.Unlock()
 	concerned := snapshot.Find(of)
 	told := make(said, len(before)+len(concerned))
@@ -180,12 +183,12 @@ func (n *Node) obey(kind subjects.Kind, of []ids.ID) (int, error) {
 		}
 	}
 	n.viewing.Lock()
-	n.look(snapshot, told) // at once, also of those who are erased: what is stored may fail
+	n.look(snapshot, told, where) // at once, also of those who are erased: what is stored may fail
 	n.viewing.Unlock()
 	if kind != subjects.Erase {
 		return len(concerned), nil
 	}
-	if err := n.state.Members.Forget(allIDs(snapshot, concerned, of)); err != nil {
+	if err := n.forget(allIDs(snapshot, concerned, of)); err != nil {
 		return 0, err
 	}
 	n.trace("subject: forgotten")
@@ -195,10 +198,14 @@ func (n *Node) obey(kind subjects.Kind, of []ids.ID) (int, error) {
 		return 0, err
 	}
 	told = told.without(concerned)
+	less := make([]slotted, len(where))
+	for i, s := range where {
+		less[i] = s.without(concerned)
+	}
 	n.viewing.Lock()
 	defer n.viewing.Unlock()
 	n.storedAs = stored
-	n.look(snapshot, told)
+	n.look(snapshot, told, less)
 	return len(concerned), nil
 }
 

@@ -18,10 +18,11 @@ import (
 // concurrent use.
 type view struct {
 	snapshot *customers.Snapshot
-	taking   []people // by purpose of the snapshot
-	until    int64    // the Unix second at which time alone makes it another one
-	version  [16]byte // as others see it
-	storedAs [32]byte // name under which it is stored who the customers are
+	taking   []people  // by purpose of the snapshot
+	until    int64     // the Unix second at which time alone makes it another one
+	version  [16]byte  // as others see it; the same whatever the matchings are, which questions name
+	storedAs [32]byte  // name under which it is stored who the customers are
+	slotted  []slotted // where they are in the matchings that questions can be about, the newest first
 }
 
 // people is a set of customers, a bit each.

@@ -117,7 +117,8 @@ func (w *world) declare() {
 		Analysts: []agreement.Analyst{{Name: "ana", Organisation: "agency", Key: w.keys["ana"].Public()}},
 		Purposes: []string{"ads", "planning", "research"},
 		Limits:   agreement.Limits{EpsilonPerQuery: 1e6, EpsilonTotal: 1e9, DeltaPerQuery: 1e-6, DeltaTotal: 1e-2},
-		Noise:    agreement.NoiseEveryone, Layouts: []string{agreement.LayoutHashed},
+		Noise:    agreement.NoiseEveryone, Layouts: []string{agreement.LayoutHashed, agreement.LayoutMatched},
+		Matching: agreement.Matching{Epsilon: 100_000, Delta: 1e-9},
 	}
 	if len(w.config.Identity) > 1 {
 		for _, i := range w.config.Identity {

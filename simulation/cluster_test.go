@@ -36,6 +36,7 @@ type setup struct {
 	purposes map[string][]string      // that single parties answer for; the others for all agreed ones
 	asking   []string                 // organisations of the analysts, as far as they are not the analysts' names
 	outside  string                   // a party that is no part of this process
+	matched  bool                     // the matched layout is agreed on, too
 }
 
 // cluster is a collaboration in this process: every node with an identity, a state or store, and an address of its own.
@@ -105,6 +106,9 @@ func (c *cluster) startNodes() {
 		Collaboration: "simulation", Noise: c.noise, Layouts: []string{agreement.LayoutHashed},
 		Purposes: []string{"marketing", "measurement", "planning"},
 		Limits:   agreement.Limits{EpsilonPerQuery: min(total, agreement.MaxEpsilonPerQuery), EpsilonTotal: total, DeltaPerQuery: agreement.DefaultDeltaPerQuery, DeltaTotal: agreement.DefaultDeltaTotal},
+	}
+	if c.matched {
+		a.Layouts, a.Matching = append(a.Layouts, agreement.LayoutMatched), agreement.Matching{Epsilon: 100_000, Delta: 1e-9}
 	}
 	c.agreement = a
 	folder, err := os.MkdirTemp("", "sotto-") // its sockets' paths must be short

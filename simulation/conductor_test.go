@@ -41,6 +41,8 @@ func (c *cluster) question(q client.Question) (*query.Query, *seal.Key) {
 		body.Measure, body.Audience = query.Count, q.Count
 	case q.Sum != "":
 		body.Measure, body.Audience, body.Amount = query.Sum, q.Where, amountOf(q.Sum)
+	case q.Mean != "":
+		body.Measure, body.Audience, body.Amount = query.Mean, q.Where, amountOf(q.Mean)
 	case len(q.Total) > 0:
 		body.Measure, body.Audience = query.Total, list(q.Total)
 	case len(q.Frequency) > 0:

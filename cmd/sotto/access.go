@@ -56,6 +56,7 @@ type accessView struct {
 	Consents   []consentView     `json:"consents"`
 	KeepUntil  time.Time         `json:"keep_until,omitzero"`
 	Erased     time.Time         `json:"erased,omitzero"`
+	Matched    []time.Time       `json:"matched"` // when the matchings were asked for in which the person has a slot
 	Questions  []takenPartView   `json:"questions"`
 }
 
@@ -111,6 +112,9 @@ func newAccessView(r *sottov1.AccessResponse) accessView {
 			From: timeOf(c.GetFrom()), Until: timeOf(c.GetUntil()), Withdrawn: timeOf(c.GetWithdrawn()),
 		})
 	}
+	for _, at := range r.GetMatched() {
+		v.Matched = append(v.Matched, timeOf(at))
+	}
 	for _, q := range r.GetQuestions() {
 		v.Questions = append(v.Questions, takenPartView{
 			At: timeOf(q.GetAt()), Query: q.GetQuery(), Analyst: q.GetAnalyst(), Organisation: q.GetOrganisation(), Purpose: q.GetPurpose(),
@@ -118,6 +122,7 @@ func newAccessView(r *sottov1.AccessResponse) accessView {
 		})
 	}
 	v.Segments, v.Amounts, v.Consents, v.Questions = listed(v.Segments), listed(v.Amounts), listed(v.Consents), listed(v.Questions)
+	v.Matched = listed(v.Matched)
 	if v.Dimensions == nil {
 		v.Dimensions = map[string]string{}
 	}
@@ -147,6 +152,9 @@ func (v accessView) print(w io.Writer) error {
 		if !v.KeepUntil.IsZero() {
 			fmt.Fprintf(out, "used until\t%s\n", v.KeepUntil.Format(time.DateOnly))
 		}
+	}
+	for _, at := range v.Matched {
+		fmt.Fprintf(out, "slot in the matching of\t%s\n", instant(at))
 	}
 	for _, c := range v.Consents {
 		if v.Erased.IsZero() {

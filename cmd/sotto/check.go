@@ -16,11 +16,14 @@ import (
 	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/party/config"
 	"github.com/sotto-dev/sotto/party/customers"
+	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
 
 type partyCheckCommand struct {
 	Agreement string `required:"" env:"SOTTO_AGREEMENT" placeholder:"FILE" help:"Agreement file."`
 	Config    string `required:"" env:"SOTTO_CONFIG" placeholder:"FILE" help:"What this company declares about its customers."`
+	State     string `env:"SOTTO_STATE" placeholder:"DIR" help:"The folder that the node was started with, to ask it, if it runs, who has no slot in its newest matching."`
+	Identity  string `env:"SOTTO_IDENTITY" placeholder:"DIR" help:"With --state: the node's identity."`
 	Strict    bool   `help:"Warnings are failures too."`
 	JSON      bool   `name:"json" help:"Print one JSON object."`
 }
@@ -34,7 +37,9 @@ of the source, for its owner's eyes only.
   sotto party check --agreement agreement.yaml --config party.yaml --strict --json > check.json
 
 A warning is for people to look at; a problem is why the node can't be run. The exit code is 1 if there is a problem, with --strict also
-if there is a warning. What customers have told a running node is not part of it: sotto party status has who may take part there.`
+if there is a warning. What customers have told a running node is not part of it: sotto party status has who may take part there. Only
+the node that runs, of --state and --identity, knows how many of the customers that it has loaded were added since its newest matching:
+they contribute nothing in the matched layout before the next.`
 }
 
 func (k *partyCheckCommand) Run(ctx context.Context, c console) error {
@@ -52,10 +57,14 @@ func (k *partyCheckCommand) Run(ctx context.Context, c console) error {
 	}
 	profile.Problems = append(problemsOf(a, declared), profile.Problems...)
 	warnings := warningsOf(declared, profile)
+	matched, err := k.matched(ctx)
+	if err != nil {
+		return err
+	}
 	if k.JSON {
-		err = printJSON(c.out, newProfileView(declared, profile, warnings))
+		err = printJSON(c.out, newProfileView(declared, profile, matched, warnings))
 	} else {
-		err = printProfile(c.out, a, declared, profile, warnings)
+		err = printProfile(c.out, a, declared, profile, matched, warnings)
 	}
 	switch {
 	case err != nil:
@@ -66,6 +75,23 @@ func (k *partyCheckCommand) Run(ctx context.Context, c console) error {
 		return fault.New(fault.Invalid, "%s: %s", k.Config, plural(int64(len(warnings)), "warning"))
 	}
 	return nil
+}
+
+// matched returns what the running node has of its newest matching; nil if it has none, or none runs.
+func (k *partyCheckCommand) matched(ctx context.Context) (matched *matchedView, err error) {
+	if k.State == "" || k.Identity == "" {
+		return nil, nil
+	}
+	node := ownerFlags{State: k.State, Identity: k.Identity}
+	err = node.call(func(node sottov1.OwnerClient) error {
+		s, err := node.Status(ctx, &sottov1.StatusRequest{})
+		matched = matchedOf(s)
+		return err
+	})
+	if fault.IsKind(err, fault.Unavailable) { // as before its very first start
+		return nil, nil
+	}
+	return matched, err
 }
 
 // problemsOf returns why a node could not be run under the agreement with this declaration, whatever its customers are.
@@ -155,7 +181,7 @@ func bearers(p *config.Party, i config.Identity) string {
 	return "several rows"
 }
 
-func printProfile(w io.Writer, a *agreement.Agreement, declared *config.Party, p *customers.Profile, warnings []string) error {
+func printProfile(w io.Writer, a *agreement.Agreement, declared *config.Party, p *customers.Profile, matched *matchedView, warnings []string) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	all, width := int64(p.Customers), len(humanize.Comma(p.Rows))
 	line := func(what, n string, notes ...string) {
@@ -188,6 +214,9 @@ func printProfile(w io.Writer, a *agreement.Agreement, declared *config.Party, p
 			line("purpose "+purpose, "–", "not declared: questions for it are refused")
 		}
 	}
+	if matched != nil {
+		line("slots", humanize.Comma(matched.Slots), "in the matching of "+instant(matched.At), withoutSlot(matched.WithoutSlot))
+	}
 	if err := out.Flush(); err != nil {
 		return err
 	}
@@ -198,6 +227,10 @@ func printProfile(w io.Writer, a *agreement.Agreement, declared *config.Party, p
 		fmt.Fprintf(w, "problem: %s\n", problem)
 	}
 	return nil
+}
+
+func withoutSlot(customers int64) string {
+	return plural(customers, "customer") + " of the running node without one"
 }
 
 // some returns a number of things, "" for none.
@@ -223,17 +256,18 @@ func undeclared(d customers.DimensionProfile) string {
 type profileView struct {
 	Party string `json:"party"`
 	*customers.Profile
-	Warnings []string `json:"warnings"`
+	Matched  *matchedView `json:"matched,omitempty"` // as the running node has it
+	Warnings []string     `json:"warnings"`
 }
 
 // newProfileView makes lists of all that scripts take for lists.
-func newProfileView(declared *config.Party, p *customers.Profile, warnings []string) profileView {
+func newProfileView(declared *config.Party, p *customers.Profile, matched *matchedView, warnings []string) profileView {
 	p.Identities, p.Segments, p.Dimensions = listed(p.Identities), listed(p.Segments), listed(p.Dimensions)
 	p.Measures, p.Purposes, p.Problems = listed(p.Measures), listed(p.Purposes), listed(p.Problems)
 	for i, d := range p.Dimensions {
 		p.Dimensions[i].Undeclared, p.Dimensions[i].Empty = listed(d.Undeclared), listed(d.Empty)
 	}
-	return profileView{declared.Name, p, warnings}
+	return profileView{declared.Name, p, matched, warnings}
 }
 
 // listed returns a list that JSON has as a list, though it be empty.

@@ -27,8 +27,13 @@ deployment does, asks four questions through the SDK, and prints the answers bes
 knows. Stops everything that it started, also when interrupted.`
 }
 
-// demoLimits leave the demo's budgets half spent.
-var demoLimits = agreement.Limits{EpsilonPerQuery: 2_000_000, EpsilonTotal: 10_000_000, DeltaPerQuery: agreement.DefaultDeltaPerQuery, DeltaTotal: agreement.DefaultDeltaTotal}
+// demoTerms leave the demo's budgets half spent.
+var demoTerms = agreement.Agreement{
+	Collaboration: "demo", Purposes: []string{sample.Marketing, sample.Planning}, Noise: agreement.NoiseEveryone, Layouts: []string{agreement.LayoutHashed},
+	Limits: agreement.Limits{
+		EpsilonPerQuery: 2_000_000, EpsilonTotal: 10_000_000, DeltaPerQuery: agreement.DefaultDeltaPerQuery, DeltaTotal: agreement.DefaultDeltaTotal,
+	},
+}
 
 func (d *demoCommand) Run(ctx context.Context, c console) (err error) {
 	began := time.Now()
@@ -49,7 +54,7 @@ func (d *demoCommand) Run(ctx context.Context, c console) (err error) {
 		names = append(names, fmt.Sprintf("%s (%s)", company.Name, humanize.Comma(int64(world.Count(func(p sample.Person) bool { return p.Member(company.Name) })))))
 	}
 	fmt.Fprintf(c.out, "Three companies and their customers: %s.\nEach runs a node of its own; nobody sees another's customers.\n\n", strings.Join(names, ", "))
-	running, err := cluster.Start(ctx, dir, "demo", demoLimits, []string{sample.Marketing, sample.Planning}, members)
+	running, err := cluster.Start(ctx, dir, demoTerms, members)
 	if err != nil {
 		return err
 	}
@@ -73,7 +78,7 @@ func (d *demoCommand) Run(ctx context.Context, c console) (err error) {
 	}
 	var budgets []string
 	for _, party := range sortedKeys(spent) {
-		budgets = append(budgets, fmt.Sprintf("%s ε %v of %v", party, spent[party], demoLimits.EpsilonTotal.Float()))
+		budgets = append(budgets, fmt.Sprintf("%s ε %v of %v", party, spent[party], demoTerms.Limits.EpsilonTotal.Float()))
 	}
 	_, err = fmt.Fprintf(c.out, "budgets spent: %s\ndone in %.1f s\n", strings.Join(budgets, ", "), time.Since(began).Seconds())
 	return err

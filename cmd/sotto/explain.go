@@ -68,9 +68,16 @@ func printExplanation(w io.Writer, e *client.Explanation) error {
 	if len(e.Cells) > 1 {
 		where = fmt.Sprintf(" in each of %d cells", len(e.Cells))
 	}
-	fmt.Fprintf(w, "expected   %s %s at 95 %%%s, at most (± %s without noise)\n", within, unit, where, figure(e.HashingOnly))
+	without := fmt.Sprintf("± %s without noise", figure(e.HashingOnly))
+	if e.Matching != nil {
+		without = "all of it noise"
+	}
+	fmt.Fprintf(w, "expected   %s %s at 95 %%%s, at most (%s)\n", within, unit, where, without)
 	if e.Assumed > 0 {
 		fmt.Fprintf(w, "           if %s people are in a cell; twice as many halve it\n", figure(e.Assumed))
+	}
+	if e.Matching != nil {
+		fmt.Fprintf(w, "layout     %s, by the matching %s\n", e.Layout, matchingOf(*e.Matching))
 	}
 	fmt.Fprintf(w, "price      ε %v at every party (δ %.1e)\n", e.Epsilon, e.Delta)
 	fmt.Fprintf(w, "noise      %d draws in every number, for a sensitivity of %d: what one person can change in all of them together\n",

@@ -65,6 +65,9 @@ func (a *agreementCheckCommand) Help() string {
     - {type: email, ignore: {gmail.com: [dots, tags]}} # or: phone, opaque; ignore: what a domain's mail servers do not look at
   limits: {epsilon_per_query: 1, epsilon_total: 10}   # most that one question, and all together, may cost
   noise: everyone                                     # or: coordinator, if all members trust it not to collude
+  layouts: [hashed, matched]                          # left out: hashed; matched, exact but for the noise, takes a matching
+  matching: {epsilon: 0.1, delta: 1e-9, every: 720h}  # what one costs, for each party that a person is a customer of; how
+                                                      # often the coordinator runs one by itself, left out: sotto match does
 
 Keys are what sotto keys new prints.`
 }
@@ -84,8 +87,29 @@ func (a *agreementCheckCommand) Run(c console) error {
 	for _, i := range agreed.Identifiers {
 		identifiers = append(identifiers, i.String())
 	}
-	_, err = fmt.Fprintf(c.out, "%x  %s: parties %s; analysts %s; purposes %s; matched by %s; epsilon %v per question, %v in total; noise by %s\n",
+	matching, err := inWords(agreed)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "%x  %s: parties %s; analysts %s; purposes %s; matched by %s; epsilon %v per question, %v in total; noise by %s%s\n",
 		agreed.Hash(), agreed.Collaboration, strings.Join(parties, ", "), strings.Join(analysts, ", "),
-		strings.Join(agreed.Purposes, ", "), cmp.Or(strings.Join(identifiers, ", then "), "what each party has"), agreed.Limits.EpsilonPerQuery, agreed.Limits.EpsilonTotal, agreed.Noise)
+		strings.Join(agreed.Purposes, ", "), cmp.Or(strings.Join(identifiers, ", then "), "what each party has"), agreed.Limits.EpsilonPerQuery, agreed.Limits.EpsilonTotal, agreed.Noise, matching)
 	return err
+}
+
+// inWords says what was agreed on matchings; nothing where there are none.
+func inWords(a *agreement.Agreement) (string, error) {
+	if a.Matching == (agreement.Matching{}) {
+		return "", nil
+	}
+	loss, err := a.Cover().Loss()
+	if err != nil {
+		return "", err
+	}
+	when := "on demand"
+	if a.Matching.Every > 0 {
+		when = "every " + a.Matching.Every.String()
+	}
+	return fmt.Sprintf("; layouts %s; a matching costs a person epsilon %s and delta %.6g, and is run %s",
+		strings.Join(a.Layouts, ", "), agreement.MicroEpsilon(loss.MicroEpsilon), loss.Delta(), when), nil
 }

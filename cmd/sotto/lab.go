@@ -46,7 +46,9 @@ prints the answers, and removes all that it made. The file:
 
 In the place of count, a question can have sum or mean of a measure ("phoneco.spend") with where; or total or frequency of a list
 of audiences of one party each. It can also have mechanism (laplace or gaussian), delta, precision, layout, purpose, and fresh,
-to be asked anew where the same was asked before. A party can also have measures, retention, limits and other sources: sotto party --help.`
+to be asked anew where the same was asked before. With layout: matched, at the top or at a question, or matching: {epsilon, delta}
+under agreement:, all customers are matched first, which costs epsilon and delta once for each party, and questions are exact but for
+their noise; layout: hashed at a question asks it in the other layout. A party can also have measures, retention, limits and other sources: sotto party --help.`
 }
 
 func (k *labCommand) Run(ctx context.Context, c console) (err error) {
@@ -64,6 +66,12 @@ func (k *labCommand) Run(ctx context.Context, c console) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	if f.Matched() {
+		fmt.Fprintln(c.err, "matching the customers of all parties")
+		if _, err := matchShown(ctx, c, l.Client); err != nil {
+			return err
+		}
+	}
 	failed := 0
 	for _, q := range f.Questions {
 		if err := k.ask(ctx, c, l, f, q); err != nil {

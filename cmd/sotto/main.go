@@ -28,6 +28,7 @@ type commands struct {
 	Coordinator coordinatorCommand `cmd:"" help:"Run the coordinator."`
 
 	Catalog catalogCommand `cmd:"" help:"List what can be asked about."`
+	Match   matchCommand   `cmd:"" help:"Give every customer a slot, so that questions are exact but for their noise."`
 	Query   queryCommand   `cmd:"" help:"Ask a question, or follow one that was asked."`
 	Explain explainCommand `cmd:"" help:"Say how exact a question's answer would be and what it would cost, without asking it."`
 	Budget  budgetCommand  `cmd:"" help:"Show what was spent and what is left."`

@@ -112,9 +112,22 @@ func printAnswer(w io.Writer, a *client.Answer, truth map[string]int) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "time     %s\nbytes    %s\ncharged  %s  (δ %.1e, %s noise by %d key-holders, %s layout)\n",
-		strings.Join(stages, ", "), strings.Join(hops, ", "), strings.Join(charged, ", "), a.Delta, a.Mechanism, a.Draws, a.Layout)
+	_, err := fmt.Fprintf(w, "time     %s\nbytes    %s\ncharged  %s  (δ %.1e, %s noise by %d key-holders, %s)\n",
+		strings.Join(stages, ", "), strings.Join(hops, ", "), strings.Join(charged, ", "), a.Delta, a.Mechanism, a.Draws, layoutOf(a))
 	return err
+}
+
+// layoutOf says where customers were in an answer's vectors.
+func layoutOf(a *client.Answer) string {
+	if a.Spine == "" {
+		return a.Layout + " layout"
+	}
+	return fmt.Sprintf("%s layout: spine %.8s, %s slots", a.Layout, a.Spine, humanize.Comma(a.Slots))
+}
+
+// matchingOf says when a matching was, and of how many slots.
+func matchingOf(m client.Matched) string {
+	return fmt.Sprintf("of %s, %s slots, spine %.8s", instant(m.At), humanize.Comma(m.Slots), m.Spine)
 }
 
 // figure prints people in whole numbers, and small amounts with as many digits as tell something.
@@ -175,6 +188,13 @@ func printCatalog(w io.Writer, catalog *client.Catalog) error {
 		}
 		if len(p.Purposes) > 0 {
 			fmt.Fprintf(w, "  purposes    %s\n", strings.Join(p.Purposes, ", "))
+		}
+		for i, m := range p.Matchings {
+			label := "          "
+			if i == 0 {
+				label = "matchings "
+			}
+			fmt.Fprintf(w, "  %s  %s\n", label, matchingOf(m))
 		}
 	}
 	return nil

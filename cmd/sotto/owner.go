@@ -123,13 +123,33 @@ type statusView struct {
 	Customers     int64            `json:"customers"`
 	Purposes      map[string]int64 `json:"purposes"`
 	Sessions      int64            `json:"sessions"`
+	Matched       *matchedView     `json:"matched,omitempty"`
 	RefreshFailed string           `json:"refresh_failed,omitempty"`
+}
+
+// matchedView is what is to know of a node's newest matching.
+type matchedView struct {
+	At          time.Time `json:"at"`
+	Slots       int64     `json:"slots"`
+	WithoutSlot int64     `json:"customers_without_slot"` // of those who may take part
+}
+
+// matchedOf returns nil if there was no matching.
+func matchedOf(s *sottov1.StatusResponse) *matchedView {
+	if s.GetMatched() == 0 {
+		return nil
+	}
+	return &matchedView{time.Unix(s.GetMatched(), 0).UTC(), s.GetSlots(), s.GetWithoutSlot()}
+}
+
+func (m *matchedView) String() string {
+	return fmt.Sprintf("%s, %s slots; %s who may take part have none", instant(m.At), humanize.Comma(m.Slots), plural(m.WithoutSlot, "customer"))
 }
 
 func printStatus(w io.Writer, s *sottov1.StatusResponse, asJSON bool) error {
 	view := statusView{
 		Party: s.GetParty(), Version: fmt.Sprintf("%x", s.GetVersion()), Loaded: time.Unix(s.GetLoaded(), 0).UTC(), Customers: s.GetCustomers(),
-		Purposes: map[string]int64{}, Sessions: s.GetSessions(), RefreshFailed: s.GetRefreshFailed(),
+		Purposes: map[string]int64{}, Sessions: s.GetSessions(), RefreshFailed: s.GetRefreshFailed(), Matched: matchedOf(s),
 	}
 	for _, p := range s.GetPurposes() {
 		view.Purposes[p.GetPurpose()] = p.GetCustomers()
@@ -142,6 +162,9 @@ func printStatus(w io.Writer, s *sottov1.StatusResponse, asJSON bool) error {
 	fmt.Fprintf(out, "customers\t%s, loaded %s\n", humanize.Comma(view.Customers), instant(view.Loaded))
 	for _, p := range s.GetPurposes() {
 		fmt.Fprintf(out, "purpose %s\t%s may take part\n", p.GetPurpose(), humanize.Comma(p.GetCustomers()))
+	}
+	if view.Matched != nil {
+		fmt.Fprintf(out, "matched\t%s\n", view.Matched)
 	}
 	fmt.Fprintf(out, "questions\t%d under way\n", view.Sessions)
 	if view.RefreshFailed != "" {
@@ -160,9 +183,9 @@ type partyPurgeCommand struct {
 }
 
 func (k *partyPurgeCommand) Help() string {
-	return `What a node stores of customers is who was among the customers of which question, in encrypted files. They are destroyed when they are
-older than retention: {keep_for: …} in the party's file, or no question refers to them any more: at every start, once a day, and now
-with this command. Rows of the source that are too old leave the node's memory with the next refresh; no question uses them before.`
+	return `What a node stores of customers is who was among the customers of which question, and which slots they have in the latest matchings,
+in encrypted files. They are destroyed when they are older than retention: {keep_for: …} in the party's file, or no question refers to them
+any more: at every start, once a day, and now with this command. Rows of the source that are too old leave the node's memory with the next refresh; no question uses them before.`
 }
 
 func (k *partyPurgeCommand) Run(ctx context.Context, c console) error {

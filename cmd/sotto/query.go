@@ -52,7 +52,8 @@ type questionFlags struct {
 	Epsilon   float64       `placeholder:"EPSILON" help:"Privacy loss of the whole answer, charged at every party in the question."`
 	Mechanism string        `enum:"laplace,gaussian" default:"laplace" help:"Kind of noise: laplace or gaussian."`
 	Delta     float64       `placeholder:"DELTA" help:"With --mechanism gaussian: its delta."`
-	Precision string        `enum:"low,medium,high" default:"medium" help:"Size of the hashed layout: low, medium or high. Higher is more exact, and slower."`
+	Precision string        `enum:",low,medium,high" default:"" help:"Size of the hashed layout, where that is used: low, medium (as without this) or high. Higher is more exact, and slower."`
+	Layout    string        `enum:",matched,hashed" default:"" help:"matched: exact but for the noise, by a matching that all parties in the question have. hashed: with an error besides. Without this: matched where it can be, else hashed."`
 	Purpose   string        `placeholder:"TEXT" help:"What the answer is for, one of the agreement's purposes: only those take part whose consent covers it."`
 	Lifetime  time.Duration `default:"1h" help:"How long parties may begin the question."`
 }
@@ -65,7 +66,7 @@ func (k *questionFlags) asked() bool {
 func (k *questionFlags) question() client.Question {
 	q := client.Question{
 		Sum: k.Sum, Mean: k.Mean, Total: k.Total, Frequency: k.Frequency, By: k.By, Epsilon: k.Epsilon, Mechanism: k.Mechanism, Delta: k.Delta,
-		Precision: k.Precision, Purpose: k.Purpose, Lifetime: k.Lifetime,
+		Precision: k.Precision, Layout: k.Layout, Purpose: k.Purpose, Lifetime: k.Lifetime,
 	}
 	if k.Sum != "" || k.Mean != "" {
 		q.Where = k.Audience

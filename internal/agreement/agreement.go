@@ -17,7 +17,7 @@
 //	limits: {epsilon_per_query: 1, epsilon_total: 10} # besides, where left out: delta_per_query: 1e-6, delta_total: 1e-5
 //	noise: everyone                                   # may be left out; or: coordinator
 //	layouts: [hashed, matched]                        # may be left out: [hashed]
-//	matching: {epsilon: 0.1, delta: 1e-9}             # of one record in a matching; if and only if matched is a layout
+//	matching: {epsilon: 0.1, delta: 1e-9, every: 720h} # of one record in a matching; if and only if matched is a layout; every may be left out
 package agreement
 
 import (
@@ -44,6 +44,10 @@ const (
 	MaxEpsilonPerMatching = oneEpsilon
 	// MaxDeltaPerMatching is the greatest δ of a record in one matching.
 	MaxDeltaPerMatching = 1e-6
+	// MinMatchingEvery is the shortest time between matchings by schedule.
+	MinMatchingEvery = time.Hour
+	// MaxMatchingEvery is the longest time between matchings by schedule: ten years.
+	MaxMatchingEvery = 10 * 365 * 24 * time.Hour
 	// DefaultDeltaPerQuery is the δ of one question where the file does not say.
 	DefaultDeltaPerQuery = 1e-6
 	// DefaultDeltaTotal is the δ of all questions together where the file does not say, or ten times that of one question
@@ -119,14 +123,14 @@ type Limits struct {
 type Matching struct {
 	Epsilon MicroEpsilon `yaml:"epsilon"` // in (0, 1]
 	Delta   float64      `yaml:"delta"`   // in (0, 10⁻⁶]
-	// Every is how often the coordinator runs a matching anew by itself; 0 for not: then analysts ask for it. Parties refuse one
-	// that it asks for earlier.
+	// Every is how often the coordinator runs a matching anew by itself, one hour to ten years; 0 for not: then analysts ask for
+	// it. Parties refuse one that it asks for earlier.
 	Every time.Duration `yaml:"every,omitempty"`
 }
 
 // Hash returns what tells agreements apart: SHA-256 over the canonical encoding, under "sotto/v1/agreement", of the fields in
-// their order, all lists but that of identifiers sorted by name, rules by domain, and the limits in 10⁻⁶ ε. How the file was written does not matter. The agreement
-// must have passed [Agreement.Check].
+// their order, all lists but that of identifiers sorted by name, rules by domain, ε in 10⁻⁶, and times in nanoseconds. How the file was written does not matter. The
+// agreement must have passed [Agreement.Check].
 func (a *Agreement) Hash() [32]byte {
 	return canon.Hash("sotto/v1/agreement", a.sorted())
 }

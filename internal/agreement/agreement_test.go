@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"pgregory.net/rapid"
@@ -20,6 +21,7 @@ import (
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/identity"
 	"github.com/sotto-dev/sotto/internal/ids"
+	"github.com/sotto-dev/sotto/internal/match"
 )
 
 // key returns a stand-in for the n-th key, n > 1.
@@ -53,6 +55,11 @@ var matched = golden + `layouts: [matched, hashed]
 matching: {epsilon: 1, delta: 1e-6}
 `
 
+// scheduled is golden with matchings by schedule.
+var scheduled = golden + `layouts: [matched]
+matching: {epsilon: 0.1, delta: 1e-9, every: 720h}
+`
+
 func parse(t *testing.T, text string) *agreement.Agreement {
 	t.Helper()
 	a, err := agreement.Parse([]byte(text))
@@ -63,7 +70,8 @@ func parse(t *testing.T, text string) *agreement.Agreement {
 }
 
 // What a file says is what is read, what it leaves out has the documented defaults, and its hash never changes: signed
-// questions and every node's copy depend on it.
+// questions and every node's copy depend on it. (It changed once for all agreements, when the encoding got the field
+// Matching.Every at its end: there are no optional fields, so that those without a schedule have 8 zero bytes there.)
 func TestGoldenAgreement(t *testing.T) {
 	got := parse(t, golden)
 	want := &agreement.Agreement{
@@ -84,7 +92,7 @@ func TestGoldenAgreement(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	const wantHash = "39e4a0c0d8e9fd559861a271c2b6610bf6e15ef17b9c5316a650244b17d2efd3"
+	const wantHash = "a2ac7cc68a35df99ac78eb2029ccf8683d018f9782ef160da3e2958d47026c43"
 	if hash := got.Hash(); hex.EncodeToString(hash[:]) != wantHash {
 		t.Errorf("hash is %x, want %s", hash, wantHash)
 	}
@@ -98,7 +106,7 @@ func TestGoldenAgreement(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("with identifiers: got %+v, want %+v", got, want)
 	}
-	const wantIdentified = "fcf5c7e2e24aefa071003809201f8766c585bfee1c0521701c4e59587fdf1cb9"
+	const wantIdentified = "95fa4dc660e07a678dbbfb8e9534d60d1d6361cf86a2f45b35092c37e874cb52"
 	if hash := got.Hash(); hex.EncodeToString(hash[:]) != wantIdentified {
 		t.Errorf("with identifiers the hash is %x, want %s", hash, wantIdentified)
 	}
@@ -109,9 +117,20 @@ func TestGoldenAgreement(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("with the matched layout: got %+v, want %+v", got, want)
 	}
-	const wantMatched = "c0131943d35fff009da426a888ead2caa5f0f8d4ceb561de8efd89c7db0fa08a"
+	const wantMatched = "9895b2a74fd022f9d8666d7888eab5e2cb901fda4dee61448dbf020800158ccf"
 	if hash := got.Hash(); hex.EncodeToString(hash[:]) != wantMatched {
 		t.Errorf("with the matched layout the hash is %x, want %s", hash, wantMatched)
+	}
+
+	got = parse(t, scheduled)
+	want.Layouts = []string{agreement.LayoutMatched}
+	want.Matching = agreement.Matching{Epsilon: 100_000, Delta: 1e-9, Every: 30 * 24 * time.Hour}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("with a schedule: got %+v, want %+v", got, want)
+	}
+	const wantScheduled = "dd8ce0b4957e087c4eb8b4e7c0a47e193491e52dbe31cce3566ce8bd8fcbab86"
+	if hash := got.Hash(); hex.EncodeToString(hash[:]) != wantScheduled {
+		t.Errorf("with a schedule the hash is %x, want %s", hash, wantScheduled)
 	}
 }
 
@@ -180,6 +199,8 @@ func TestHashIsOfTheMeaning(t *testing.T) {
 		"one layout less":     {"[matched, hashed]", "[matched]"},
 		"epsilon of matching": {"epsilon: 1,", "epsilon: 0.999999,"},
 		"delta of matching":   {"1e-6", "9e-7"},
+		"every month":         {"1e-6", "1e-6, every: 720h"},
+		"every hour":          {"1e-6", "1e-6, every: 1h"},
 	} {
 		text := strings.Replace(matched[len(golden):], replace[0], replace[1], 1)
 		if hash := parse(t, golden+text).Hash(); hash == base || seen[hash] != "" {
@@ -318,9 +339,14 @@ func drawAgreement(t *rapid.T) *agreement.Agreement {
 		Layouts:  []string{agreement.LayoutHashed},
 	}
 	if rapid.Bool().Draw(t, "matched") {
+		names = names[:min(len(names), match.MaxParties)]
 		a.Layouts = rapid.SampledFrom([][]string{{"matched"}, {"matched", "hashed"}, {"hashed", "matched"}}).Draw(t, "layouts")
-		a.Matching.Epsilon = agreement.MicroEpsilon(rapid.Int64Range(1, 1_000_000).Draw(t, "epsilon of a matching"))
-		a.Matching.Delta = rapid.Float64Range(math.SmallestNonzeroFloat64, 1e-6).Draw(t, "delta of a matching")
+		a.Matching.Epsilon = agreement.MicroEpsilon(rapid.Int64Range(10_000, 1_000_000).Draw(t, "epsilon of a matching"))
+		a.Matching.Delta = rapid.Float64Range(1e-18, 1e-6).Draw(t, "delta of a matching")
+		a.Limits.EpsilonTotal = max(a.Limits.EpsilonTotal, match.MaxParties*a.Matching.Epsilon)
+		if rapid.Bool().Draw(t, "scheduled") {
+			a.Matching.Every = time.Duration(rapid.Int64Range(int64(agreement.MinMatchingEvery), int64(agreement.MaxMatchingEvery)).Draw(t, "every"))
+		}
 	}
 	domain := rapid.SampledFrom([]string{"gmail.com", "bücher.example", "true", "1.5", "~", "a:b", "<<", "#", "'\"", "{a:b}"})
 	for _, i := range rapid.SliceOfNDistinct(rapid.SampledFrom([]ids.Type{ids.Email, ids.Phone, ids.Opaque}), 0, 3, rapid.ID).Draw(t, "types") {
@@ -349,6 +375,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(golden))
 	f.Add([]byte(identified))
 	f.Add([]byte(matched))
+	f.Add([]byte(scheduled))
 	f.Add([]byte("limits: &a [*a]"))
 	f.Add([]byte("coordinator: {<<: {address: 'x:1'}}"))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -7,15 +7,18 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/identity"
+	"github.com/sotto-dev/sotto/internal/match"
 )
 
 // Check returns what is wrong with the agreement first, as a fault.Invalid: it must name 2 to 16 parties, none of them by a
 // reserved word of CEL; all names, the coordinator's included, and all keys must differ; addresses must be host:port;
 // there must be 1 to 50 purposes, and no type of identifiers twice; limits must be above 0 and fit together; what a matching
-// may cost must be there if and only if the matched layout is.
+// may cost must be there if and only if the matched layout is, which takes no more parties than a matching can have, and a
+// total that one matching fits in.
 func (a *Agreement) Check() error {
 	if err := identity.CheckName(a.Collaboration); err != nil {
 		return wrong("collaboration", err)
@@ -151,8 +154,33 @@ func (a *Agreement) checkMatching() error {
 		return fault.New(fault.Invalid, "matching: epsilon %s: must be above 0 and at most %s", m.Epsilon, MaxEpsilonPerMatching)
 	case !(m.Delta > 0 && m.Delta <= MaxDeltaPerMatching):
 		return fault.New(fault.Invalid, "matching: delta %v: must be above 0 and at most %v", m.Delta, MaxDeltaPerMatching)
+	case m.Every != 0 && (m.Every < MinMatchingEvery || m.Every > MaxMatchingEvery):
+		return wrongEvery(m.Every)
+	}
+	loss, err := a.Cover().Loss()
+	if err != nil {
+		return wrong("matching", err)
+	}
+	// Every ledger would refuse it, and there were no matching ever.
+	if of := MicroEpsilon(loss.MicroEpsilon); of > a.Limits.EpsilonTotal {
+		return fault.New(fault.Invalid, "matching: epsilon %s is %s for a customer of all %d parties: must be at most epsilon_total, %s",
+			m.Epsilon, of, len(a.Parties), a.Limits.EpsilonTotal)
+	}
+	if of := loss.Delta(); of > a.Limits.DeltaTotal {
+		return fault.New(fault.Invalid, "matching: delta %v is %.6g for a customer of all %d parties: must be at most delta_total, %v",
+			m.Delta, of, len(a.Parties), a.Limits.DeltaTotal)
 	}
 	return nil
+}
+
+func wrongEvery(every time.Duration) error {
+	return fault.New(fault.Invalid, "matching: every %s: must be %s to %s, or left out for matchings on demand only", every, MinMatchingEvery, MaxMatchingEvery)
+}
+
+// Cover returns how the matchings of the agreement are covered by dummies, and so what one costs. It is for agreements with
+// [LayoutMatched].
+func (a *Agreement) Cover() match.Cover {
+	return match.Cover{Parties: len(a.Parties), Epsilon: a.Matching.Epsilon.Float(), Delta: a.Matching.Delta}
 }
 
 var hostPattern = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?$`)

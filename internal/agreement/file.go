@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -43,18 +44,28 @@ func Parse(text []byte) (*Agreement, error) {
 // defaults returns what a file that leaves a key out means. A key set to 0 or to nothing is not left out, and is refused.
 func defaults() *Agreement {
 	return &Agreement{
-		Limits:  Limits{DeltaPerQuery: DefaultDeltaPerQuery, DeltaTotal: leftOut},
-		Noise:   NoiseEveryone,
-		Layouts: []string{LayoutHashed},
+		Limits:   Limits{DeltaPerQuery: DefaultDeltaPerQuery, DeltaTotal: leftOut},
+		Noise:    NoiseEveryone,
+		Layouts:  []string{LayoutHashed},
+		Matching: Matching{Every: leftOutEvery},
 	}
 }
 
 // leftOut is the δ of a file that does not say: a number that nobody writes.
 const leftOut = -math.SmallestNonzeroFloat64
 
+// leftOutEvery is the time between matchings of a file that does not say.
+const leftOutEvery time.Duration = math.MinInt64
+
 func checked(name string, read *Agreement) (*Agreement, error) {
 	if read.Limits.DeltaTotal == leftOut {
 		read.Limits.DeltaTotal = DefaultDeltaTotalFor(read.Limits.DeltaPerQuery)
+	}
+	switch read.Matching.Every {
+	case leftOutEvery:
+		read.Matching.Every = 0
+	case 0:
+		return nil, wrong(name, wrongEvery(0)) // it may mean never or always
 	}
 	if err := read.Check(); err != nil {
 		return nil, wrong(name, err)

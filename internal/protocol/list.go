@@ -34,16 +34,19 @@ func (l ListID) ID() *sottov1.ListID {
 // ParseListID reads a name off the wire. Whether there is such a list, [Route.Way] tells.
 func ParseListID(l *sottov1.ListID) ListID { return ListID{l.GetPass(), l.GetOwner(), l.GetHop()} }
 
-// String names the list, for errors.
+// String names the list, for errors; what is none has its numbers.
 func (l ListID) String() string {
-	names := []string{PassTokens: "tokens of party %d", PassSlots: "union", PassOwn: "list of party %d", PassSpine: "spine for party %d"}
-	if l.Pass < PassTokens || l.Pass > PassSpine {
-		return fmt.Sprintf("list %d.%d.%d", l.Pass, l.Owner, l.Hop)
-	}
-	if l.Pass == PassSlots {
+	switch {
+	case l.Pass == PassTokens:
+		return fmt.Sprintf("tokens of party %d, hop %d", l.Owner, l.Hop)
+	case l.Pass == PassSlots && l.Owner == 0:
 		return fmt.Sprintf("union, hop %d", l.Hop)
+	case l.Pass == PassOwn:
+		return fmt.Sprintf("list of party %d, hop %d", l.Owner, l.Hop)
+	case l.Pass == PassSpine && l.Hop == 0:
+		return fmt.Sprintf("spine for party %d", l.Owner)
 	}
-	return fmt.Sprintf(names[l.Pass]+", hop %d", l.Owner, l.Hop)
+	return fmt.Sprintf("list %d.%d.%d", l.Pass, l.Owner, l.Hop)
 }
 
 // Route is the ways of all lists of a matching of N parties, 0…N−1 in the order of the agreement; N stands for the coordinator.
@@ -71,7 +74,7 @@ func NewRoute(lengths []int64) *Route {
 // Parties returns N.
 func (r *Route) Parties() int { return len(r.Lengths) }
 
-// Turns returns the place of a party in PassSlots, 0…N−1.
+// Turns returns the place of a party in PassSlots, 0…N−1, and −1 for who is no party.
 func (r *Route) Turns(party int) int {
 	for place, p := range r.order {
 		if p == party {
@@ -118,7 +121,7 @@ func (r *Route) Way(l ListID) (from, to int, ok bool) {
 	return 0, 0, false
 }
 
-// Length returns how many points a list has; union is the length of the merged tokens.
+// Length returns how many points a list has that [Route.Way] knows; union is the length of the merged tokens.
 func (r *Route) Length(l ListID, union int64) int64 {
 	if l.Pass == PassSlots || l.Pass == PassSpine {
 		return union

@@ -87,8 +87,8 @@ const (
 	matchLifetime = time.Hour
 	// clockSkew is how far clocks may differ.
 	clockSkew = 5 * time.Minute
-	// maxHeld bounds what an announcement lists.
-	maxHeld = 16
+	// MaxHeld is the most matchings that an announcement names.
+	MaxHeld = 16
 )
 
 // NewMatching returns a request for a matching.
@@ -120,7 +120,7 @@ func VerifyMatching(signed *sottov1.Signed, a *agreement.Agreement, now time.Tim
 	if err := Verify(signed, key, claimed.By, &m); err != nil {
 		return nil, fault.New(fault.NotMember, "the request for a matching is not signed by %s", claimed.By).Wrap(err)
 	}
-	begun := time.Unix(m.Begun, 0)
+	begun := time.Unix(m.Begun, 0).UTC().Format(time.RFC3339) // for people: the years of some seconds overflow
 	switch {
 	case m.Collaboration != a.Collaboration || m.Agreement != a.Hash():
 		return &m, fault.New(fault.Stale, "the matching is under another agreement than this one").
@@ -128,13 +128,13 @@ func VerifyMatching(signed *sottov1.Signed, a *agreement.Agreement, now time.Tim
 	case a.Matching == (agreement.Matching{}):
 		return &m, fault.New(fault.Unsupported, "the agreement has no matched layout").
 			WithHint("members agree on it with layouts: [hashed, matched] and matching: {epsilon, delta}")
-	case m.By == agreement.CoordinatorName && a.Matching.Every == 0:
+	case m.By == agreement.CoordinatorName && a.Matching.Every <= 0:
 		return &m, fault.New(fault.NotMember, "the coordinator asks for a matching, and the agreement has no schedule (matching: every)")
-	case begun.After(now.Add(clockSkew)):
-		return &m, fault.New(fault.Invalid, "the matching was asked for at %s, which is in the future", begun.UTC().Format(time.RFC3339)).
+	case m.Begun > now.Add(clockSkew).Unix():
+		return &m, fault.New(fault.Invalid, "the matching was asked for at %s, which is in the future", begun).
 			WithHint("set the clocks")
-	case now.After(begun.Add(matchLifetime)):
-		return &m, fault.New(fault.Expired, "the matching was asked for at %s, more than %s ago", begun.UTC().Format(time.RFC3339), matchLifetime).
+	case m.Begun < now.Add(-matchLifetime).Unix():
+		return &m, fault.New(fault.Expired, "the matching was asked for at %s, more than %s ago", begun, matchLifetime).
 			WithHint("ask anew")
 	}
 	return &m, nil
@@ -155,8 +155,8 @@ func VerifyAnnouncements(signed []*sottov1.Signed, a *agreement.Agreement, reque
 		if m.Request != request || m.Session != session || m.Party != party.Name {
 			return nil, [32]byte{}, fault.New(fault.Protocol, "the announcement of %s is of another matching", party.Name)
 		}
-		if len(m.Holds) > maxHeld {
-			return nil, [32]byte{}, fault.New(fault.Protocol, "the announcement of %s names %d matchings, at most %d", party.Name, len(m.Holds), maxHeld)
+		if len(m.Holds) > MaxHeld {
+			return nil, [32]byte{}, fault.New(fault.Protocol, "the announcement of %s names %d matchings, at most %d", party.Name, len(m.Holds), MaxHeld)
 		}
 		if err := seal.CheckRecipient(m.Key); err != nil {
 			return nil, [32]byte{}, fault.New(fault.Protocol, "the sealing key of %s is not usable", party.Name).Wrap(err)
@@ -188,20 +188,21 @@ func VerifyLengths(signed []*sottov1.Signed, a *agreement.Agreement, matching [3
 }
 
 // VerifyUnion checks what the coordinator says of the merged tokens: at least as many as the longest list has, and at most all.
+// lengths are what [VerifyLengths] returned.
 func VerifyUnion(signed *sottov1.Signed, a *agreement.Agreement, matching [32]byte, lengths []int64) (*MatchUnion, error) {
 	var u MatchUnion
 	if err := Verify(signed, a.Coordinator.Key, agreement.CoordinatorName, &u); err != nil {
 		return nil, err
 	}
 	if u.Matching != matching {
-		return nil, fault.New(fault.Protocol, "the union is of another matching")
+		return nil, fault.New(fault.Protocol, "the union of the coordinator is of another matching")
 	}
 	var most, longest int64
 	for _, n := range lengths {
 		most, longest = most+n, max(longest, n)
 	}
 	if u.Length < max(1, longest) || u.Length > min(most, match.MaxPoints) {
-		return nil, fault.New(fault.Protocol, "the union has %d tokens, must be %d to %d", u.Length, max(1, longest), min(most, match.MaxPoints))
+		return nil, fault.New(fault.Protocol, "the union of the coordinator is shorter than the longest list, or longer than all together or the most that fits")
 	}
 	return &u, nil
 }

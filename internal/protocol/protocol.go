@@ -223,13 +223,7 @@ func VerifyQuery(signed *sottov1.Signed, a *agreement.Agreement, now time.Time) 
 	if err := Verify(signed, analyst.Key, analyst.Name, &q); err != nil {
 		return nil, fault.New(fault.NotMember, "the question is not signed by analyst %s", analyst.Name).Wrap(err)
 	}
-	if err := q.Check(a, now); err != nil {
-		return &q, err
-	}
-	if q.Layout == agreement.LayoutMatched { // no node has spines
-		return &q, fault.New(fault.Unsupported, "layout %q is not supported", q.Layout).WithHint("ask in the hashed layout")
-	}
-	return &q, nil
+	return &q, q.Check(a, now)
 }
 
 // CheckPurpose tells whether the party answers questions for a purpose.

@@ -64,20 +64,20 @@ func TestVerifyQuery(t *testing.T) {
 	}
 }
 
-// Guards against answers of another layout than was asked for: as long as nodes have no spines, they refuse the matched
-// layout in words, also where it is agreed.
-func TestMatchedIsRefused(t *testing.T) {
+// A question in the matched layout goes to those who have agreed to a matching, and to nobody else.
+func TestMatchedMustBeAgreed(t *testing.T) {
 	s := newSession(t)
-	s.agreement.Layouts = []string{agreement.LayoutHashed, agreement.LayoutMatched}
-	s.agreement.Matching = agreement.Matching{Epsilon: 100_000, Delta: 1e-9}
 	q := s.question()
 	q.Layout, q.Precision, q.Spine, q.Slots = agreement.LayoutMatched, "", [32]byte{1}, 5000
-	if err := q.Check(s.agreement, now); err != nil {
-		t.Fatal(err)
-	}
 	_, err := protocol.VerifyQuery(protocol.Sign(s.keys["marketing"], q), s.agreement, now)
 	if !fault.IsKind(err, fault.Unsupported) || !strings.Contains(err.Error(), `layout "matched" is not supported`) {
-		t.Errorf("error is %v, want fault.Unsupported", err)
+		t.Errorf("not agreed: error is %v, want fault.Unsupported", err)
+	}
+	s.agreement.Layouts = []string{agreement.LayoutHashed, agreement.LayoutMatched}
+	s.agreement.Matching = agreement.Matching{Epsilon: 100_000, Delta: 1e-9}
+	q.Agreement = s.agreement.Hash()
+	if got, err := protocol.VerifyQuery(protocol.Sign(s.keys["marketing"], q), s.agreement, now); err != nil || got.Spine != q.Spine {
+		t.Errorf("agreed: error is %v", err)
 	}
 }
 

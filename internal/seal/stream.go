@@ -16,7 +16,8 @@ type Sender struct{ sender *hpke.Sender }
 
 // NewSender begins a stream to a recipient, and returns what the recipient needs to open it, of [Encapsulated] bytes. The stream
 // opens only where the context is the same. The key and the numbering of messages are those of one HPKE context (RFC 9180,
-// section 5.2), so that a message opens only in its place.
+// section 5.2), so that a message opens only in its place. A stream does not say how many messages it has: who opens it must know,
+// or it may be cut at its end.
 func NewSender(recipient, context []byte) (*Sender, []byte, error) {
 	public, err := hpke.MLKEM768X25519().NewPublicKey(recipient)
 	if err != nil {

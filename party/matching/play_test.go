@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"testing"
 
 	"github.com/sotto-dev/sotto/internal/agreement"
 	"github.com/sotto-dev/sotto/internal/identity"
 	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/internal/match"
 	"github.com/sotto-dev/sotto/internal/protocol"
+	"github.com/sotto-dev/sotto/internal/seal"
 	"github.com/sotto-dev/sotto/party/matching"
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
@@ -31,25 +31,36 @@ type play struct {
 	matching      [32]byte
 	lengths       []*sottov1.Signed
 	route         *protocol.Route
-	union         *sottov1.Signed
 	tokens        []match.Points // the final lists of pass A
+	merged        match.Points   // of all
+	union         *sottov1.Signed
 	approvals     []*sottov1.Signed
 	outcomes      []*matching.Outcome
 
+	sent    map[protocol.ListID][]*sottov1.ListPart // as their senders sent them
+	sealing []*seal.Key                             // of the parties, to read what was sent
+	secrets []match.Secrets                         // of the parties, as they were before they were erased
+
 	// relay, if set, may change what a list consists of on its way.
 	relay func(list protocol.ListID, parts []*sottov1.ListPart) []*sottov1.ListPart
-	// merged, if set, may change the union before the coordinator signs it.
-	merged func(union match.Points) match.Points
+	// merge, if set, may change the union before the coordinator signs it.
+	merge func(union match.Points) match.Points
+	// start, if set, may change what a list begins with.
+	start func(list protocol.ListID, start *sottov1.MatchReceiveStart)
 }
 
-func newPlay(t testing.TB, sets ...[]ids.ID) *play {
+// Dummies, for an agreement: some, as they are hidden in real ones, or two a pool.
+var (
+	usual = agreement.Matching{Epsilon: 1_000_000, Delta: 1e-6}
+	tiny  = agreement.Matching{Epsilon: 10_000_000, Delta: 0.01}
+)
+
+func newPlay(t fataler, dummies agreement.Matching, sets ...[]ids.ID) *play {
 	t.Helper()
 	p := &play{
 		sets: sets, request: [32]byte{1}, session: [16]byte{2}, holds: make([][][32]byte, len(sets)),
-		agreement: &agreement.Agreement{
-			Collaboration: "ring", Layouts: []string{agreement.LayoutMatched},
-			Matching: agreement.Matching{Epsilon: 1_000_000, Delta: 1e-6},
-		},
+		agreement: &agreement.Agreement{Collaboration: "ring", Layouts: []string{agreement.LayoutMatched}, Matching: dummies},
+		sent:      map[protocol.ListID][]*sottov1.ListPart{},
 	}
 	newKey := func() *identity.Key {
 		key, err := identity.Generate()
@@ -66,35 +77,23 @@ func newPlay(t testing.TB, sets ...[]ids.ID) *play {
 	return p
 }
 
+// again is a new matching of the same parties, with the same keys, sets, request and session.
+func (p *play) again() *play {
+	return &play{
+		agreement: p.agreement, keys: p.keys, coordinator: p.coordinator, sets: p.sets, request: p.request, session: p.session,
+		holds: p.holds, sent: map[protocol.ListID][]*sottov1.ListPart{},
+	}
+}
+
 // run goes from the announcements to the outcomes.
 func (p *play) run() error {
 	if err := p.begin(); err != nil {
 		return err
 	}
-	n := len(p.sets)
-	for owner := range n {
-		for hop := range n {
-			list := protocol.ListID{Pass: protocol.PassTokens, Owner: int64(owner), Hop: int64(hop)}
-			if hop == n-1 {
-				tokens, err := p.final(list)
-				if err != nil {
-					return err
-				}
-				p.tokens = append(p.tokens, tokens)
-				continue
-			}
-			if err := p.carry(list); err != nil {
-				return err
-			}
+	for _, list := range p.lists() {
+		if err := p.carry(list); err != nil {
+			return err
 		}
-		for hop := 1; hop < n; hop++ {
-			if err := p.carry(protocol.ListID{Pass: protocol.PassOwn, Owner: int64(owner), Hop: int64(hop)}); err != nil {
-				return err
-			}
-		}
-	}
-	if err := p.turn(); err != nil {
-		return err
 	}
 	return p.end()
 }
@@ -107,6 +106,7 @@ func (p *play) begin() error {
 			return err
 		}
 		p.runs, p.announcements = append(p.runs, run), append(p.announcements, run.Announcement())
+		p.sealing = append(p.sealing, matching.SealingKey(run))
 	}
 	for i, run := range p.runs {
 		id, err := run.Open(p.announcements)
@@ -118,29 +118,54 @@ func (p *play) begin() error {
 			return err
 		}
 		p.matching, p.lengths = id, append(p.lengths, length)
+		p.secrets = append(p.secrets, *matching.Secrets(run))
 	}
 	lengths, err := protocol.VerifyLengths(p.lengths, p.agreement, p.matching)
 	p.route = protocol.NewRoute(lengths)
 	return err
 }
 
-// send returns the parts of a list as its sender sends them, or as the coordinator does.
-func (p *play) send(list protocol.ListID) (parts []*sottov1.ListPart, err error) {
-	from, _, ok := p.route.Way(list)
-	if !ok {
-		return nil, fmt.Errorf("there is no %s", list)
-	}
-	if from == len(p.runs) {
-		return p.parts(list, p.mergedTokens()), nil
-	}
-	err = p.runs[from].Send(list, func(part *sottov1.ListPart) error {
-		if chunk, ok := part.GetPart().(*sottov1.ListPart_Chunk); ok { // which is used again
-			part = &sottov1.ListPart{Part: &sottov1.ListPart_Chunk{Chunk: slices.Clone(chunk.Chunk)}}
+// lists returns all lists of the matching in an order in which they can be carried.
+func (p *play) lists() (all []protocol.ListID) {
+	n := int64(len(p.sets))
+	for owner := range n {
+		for hop := range n {
+			all = append(all, protocol.ListID{Pass: protocol.PassTokens, Owner: owner, Hop: hop})
 		}
-		parts = append(parts, part)
-		return nil
+		for hop := int64(1); hop < n; hop++ {
+			all = append(all, protocol.ListID{Pass: protocol.PassOwn, Owner: owner, Hop: hop})
+		}
+	}
+	for hop := range n {
+		all = append(all, protocol.ListID{Pass: protocol.PassSlots, Hop: hop})
+	}
+	for party := range n {
+		if int(party) != p.route.Last() {
+			all = append(all, protocol.ListID{Pass: protocol.PassSpine, Owner: party})
+		}
+	}
+	return all
+}
+
+// received returns those lists that a party receives, not the coordinator.
+func (p *play) received() []protocol.ListID {
+	return slices.DeleteFunc(p.lists(), func(list protocol.ListID) bool {
+		_, to, _ := p.route.Way(list)
+		return to == len(p.sets)
 	})
-	return parts, err
+}
+
+// until carries all lists before one.
+func (p *play) until(list protocol.ListID) error {
+	for _, next := range p.lists() {
+		if next == list {
+			return nil
+		}
+		if err := p.carry(next); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("there is no %s", list)
 }
 
 // carry takes a list from its sender to its receiver.
@@ -152,85 +177,76 @@ func (p *play) carry(list protocol.ListID) error {
 	if p.relay != nil {
 		parts = p.relay(list, parts)
 	}
+	if _, to, _ := p.route.Way(list); to == len(p.runs) {
+		tokens, err := p.read(list, parts)
+		p.tokens = append(p.tokens, tokens)
+		return err
+	}
 	return p.deliver(list, parts)
+}
+
+// send returns the parts of a list as its sender sends them, or as the coordinator does.
+func (p *play) send(list protocol.ListID) ([]*sottov1.ListPart, error) {
+	from, _, ok := p.route.Way(list)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("there is no %s", list)
+	case from == len(p.runs):
+		p.unite()
+		p.sent[list] = p.parts(list, p.merged)
+		return p.sent[list], nil
+	}
+	var parts []*sottov1.ListPart
+	err := p.runs[from].Send(list, func(part *sottov1.ListPart) error {
+		if chunk, ok := part.GetPart().(*sottov1.ListPart_Chunk); ok { // which is used again
+			part = chunkPart(slices.Clone(chunk.Chunk))
+		}
+		parts = append(parts, part)
+		return nil
+	})
+	p.sent[list] = parts
+	return parts, err
 }
 
 func (p *play) deliver(list protocol.ListID, parts []*sottov1.ListPart) error {
 	_, to, _ := p.route.Way(list)
+	return p.deliverTo(to, list, parts)
+}
+
+// deliverTo delivers a list to a party, whatever its way.
+func (p *play) deliverTo(to int, list protocol.ListID, parts []*sottov1.ListPart) error {
 	start := &sottov1.MatchReceiveStart{Session: p.session[:], List: list.ID(), Lengths: p.lengths, Union: p.union}
-	return p.runs[to].Receive(start, func() (*sottov1.ListPart, error) {
+	if p.start != nil {
+		p.start(list, start)
+	}
+	return p.runs[to].Receive(start, reader(parts), func(int64) error { return nil })
+}
+
+func reader(parts []*sottov1.ListPart) func() (*sottov1.ListPart, error) {
+	return func() (*sottov1.ListPart, error) {
 		if len(parts) == 0 {
 			return nil, io.EOF
 		}
 		part := parts[0]
 		parts = parts[1:]
 		return part, nil
-	}, func(int64) error { return nil })
+	}
 }
 
-// final returns a list that is for the coordinator.
-func (p *play) final(list protocol.ListID) (match.Points, error) {
-	parts, err := p.send(list)
-	if err != nil {
-		return nil, err
+// unite merges the tokens, and signs what has come of it.
+func (p *play) unite() {
+	if p.union != nil {
+		return
 	}
-	var bytes []byte
-	for _, part := range parts {
-		bytes = append(bytes, part.GetChunk()...)
-	}
-	return match.ParsePoints(bytes)
-}
-
-func (p *play) mergedTokens() match.Points {
-	var lists []match.Points
-	for _, list := range p.tokens {
-		lists = append(lists, slices.Clone(list))
-	}
-	union, _, err := match.Merge(lists)
+	union, _, err := match.Merge(p.tokens)
 	if err != nil {
 		panic(err)
 	}
-	if p.merged != nil {
-		union = p.merged(union)
+	if p.merge != nil {
+		union = p.merge(union)
 	}
-	return union
-}
-
-// parts returns a list as the coordinator sends it.
-func (p *play) parts(list protocol.ListID, points match.Points) (parts []*sottov1.ListPart) {
-	for chunk := range slices.Chunk(points, protocol.ListChunk) {
-		parts = append(parts, &sottov1.ListPart{Part: &sottov1.ListPart_Chunk{Chunk: chunk.AppendBytes(nil)}})
-	}
-	digest, err := points.Digest()
-	if err != nil {
-		panic(err)
-	}
-	return append(parts, &sottov1.ListPart{Part: &sottov1.ListPart_HandOver{HandOver: protocol.Sign(p.coordinator, &protocol.ListHandOver{
-		Matching: p.matching, List: list, From: agreement.CoordinatorName, Length: int64(len(points)), Digest: digest,
-	})}})
-}
-
-// turn is pass B, and the spine.
-func (p *play) turn() error {
-	union := p.mergedTokens()
-	digest, err := union.Digest()
-	if err != nil {
-		return err
-	}
-	p.union = protocol.Sign(p.coordinator, &protocol.MatchUnion{Matching: p.matching, Length: int64(len(union)), Digest: digest})
-	for hop := range p.sets {
-		if err := p.carry(protocol.ListID{Pass: protocol.PassSlots, Hop: int64(hop)}); err != nil {
-			return err
-		}
-	}
-	for party := range p.sets {
-		if party != p.route.Last() {
-			if err := p.carry(protocol.ListID{Pass: protocol.PassSpine, Owner: int64(party)}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	p.merged = union
+	p.union = protocol.Sign(p.coordinator, &protocol.MatchUnion{Matching: p.matching, Length: int64(len(union)), Digest: digest(union)})
 }
 
 func (p *play) end() error {
@@ -277,20 +293,4 @@ func (p *play) check() error {
 		}
 	}
 	return nil
-}
-
-// people returns the ids of the numbers from…to−1.
-func people(from, to int) []ids.ID {
-	var all []ids.ID
-	for i := from; i < to; i++ {
-		all = append(all, ids.ID{byte(i), byte(i >> 8), 0xaa})
-	}
-	return all
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -25,10 +25,13 @@ func (r *Run) put(lists map[protocol.ListID]match.Points) error {
 	return nil
 }
 
-// bring takes in this party's own list when it is back. It is never nil.
+// bring takes in this party's own list when it is back. It is never nil. A run that has died meanwhile takes none.
 func (r *Run) bring(own match.Points) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.step != begun {
+		return fault.New(fault.Protocol, "the matching has ended")
+	}
 	r.own = own
 	return nil
 }

@@ -23,7 +23,7 @@ func Policy(a *agreement.Agreement, c *config.Party, now time.Time) (*Document, 
 		Title:    "What we compute with your data, together with partners",
 		Subtitle: fmt.Sprintf("%s. As of %s.", c.About.Controller, day(now)),
 		Sections: []section{
-			whoWeAre(a, c), whatFor(c), whichFacts(a, c), whatPartnersGet(a), howLong(c), yourRights(c),
+			whoWeAre(a, c), whatFor(c), whichFacts(a, c), whatPartnersGet(a), howLong(a, c), yourRights(c),
 		},
 	}, nil
 }
@@ -129,14 +129,14 @@ func whatPartnersGet(a *agreement.Agreement) section {
 	}}
 }
 
-func howLong(c *config.Party) section {
+func howLong(a *agreement.Agreement, c *config.Party) section {
 	keep := "We have set no fixed period: we use data while it is in our records and the purpose lasts."
 	if c.Retention.Declared() {
 		keep = fmt.Sprintf("We use no data that is older than %s.", c.Retention.KeepFor)
 	}
 	return section{Title: "How long", Blocks: []block{
 		say("%s For these computations it is held in memory only. What we store is who was among the customers of which question, encrypted and without names, "+
-			"so that we can tell you when you ask.", keep),
+			"so that we can tell you when you ask%s.", keep, ifMatched(a, "; and at which place of such encrypted lists each customer is")),
 	}}
 }
 

@@ -131,16 +131,20 @@ func (r *record) recipients() section {
 	for _, p := range r.Agreement.Parties {
 		if p.Name != r.Config.Name {
 			t.Rows = append(t.Rows, plains(p.Name, "partner company, for its own customers",
-				"which questions are asked, by whom and for what purpose; encrypted rows that it cannot read; no answer, unless its analysts asked"))
+				"which questions are asked, by whom and for what purpose; encrypted rows that it cannot read; no answer, unless its analysts asked"+
+					ifMatched(r.Agreement, "; by a matching, how many customers each company has, and all together, "+shownByMatchings(r.Agreement))))
 		}
 	}
-	t.Rows = append(t.Rows, plains("coordinator", "passes on what nodes send each other", "which questions are asked; encrypted rows and answers that it cannot read"))
+	t.Rows = append(t.Rows, plains("coordinator", "passes on what nodes send each other", "which questions are asked; encrypted rows and answers that it cannot read"+
+		ifMatched(r.Agreement, "; by a matching, how many customers each group of companies has in common, "+shownByMatchings(r.Agreement))))
 	for _, o := range r.organisations() {
 		t.Rows = append(t.Rows, plains(o.name, "asks questions: "+joined(o.analysts), "answers: counts and totals over many people, with random noise"))
 	}
 	return section{Title: "Recipients", Law: "GDPR Art. 30(1)(d), (e); PIPL Art. 23, 38 to 40", Blocks: []block{
-		say("No recipient gets a row, an identifier, a true count or anything else about a single customer. Rows leave the node only encrypted under " +
-			"a key that is made for one question, and of which every party in it and the coordinator hold a share."),
+		say("No recipient gets a row, an identifier, a true count or anything else about a single customer. Rows leave the node only encrypted under "+
+			"a key that is made for one question, and of which every party in it and the coordinator hold a share.%s",
+			ifMatched(r.Agreement, " In a matching the nodes find out which place in those rows each customer has, the same at all companies, without any of "+
+				"them seeing another's identifiers, or which customers they share.")),
 		{Table: t},
 		{Text: []cell{plain("What each of them learns, and what not, is written down in "), linked("the promises of the protocol", promises), plain(".")}},
 	}}

@@ -84,7 +84,8 @@ func (r *record) retention() section {
 			fact{"Customers are in", plain("memory, while the node runs; the source stays the company's")},
 			fact{"They are loaded anew", plain(refresh)},
 			fact{"Last refresh", plain(last)},
-			fact{"On the node's disk", plain("who was among the customers of which question, for access requests, and who withdrew or was erased: keyed hashes, encrypted")},
+			fact{"On the node's disk", plain("who was among the customers of which question, for access requests, and who withdrew or was erased" +
+				ifMatched(r.Agreement, "; and which place each customer has in encrypted rows, by the latest matchings") + ": keyed hashes, encrypted")},
 			fact{"Those lists are destroyed", plain("when they are older than rows may be, or no question refers to them; at every start and once a day")},
 		),
 		{Table: purges},

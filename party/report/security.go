@@ -3,15 +3,21 @@ package report
 import "fmt"
 
 func (r *record) security() section {
-	measures := list(
+	said := []string{
 		"What is stored of customers is encrypted with AES-256-GCM under a key that is kept apart from it; their identifiers are stored only as keyed hashes (HMAC-SHA256).",
 		"Rows leave the node only encrypted (lattice-based, 128 bits of security), under a key that is made for one question and forgotten with it, and of which every party in it and the coordinator hold a share.",
-		"Answers have differential-privacy noise: "+noiseWords(r.Agreement)+". Answers are sealed to the analyst (HPKE, with ML-KEM-768 and X25519, and AES-256-GCM).",
+		"Answers have differential-privacy noise: " + noiseWords(r.Agreement) + ". Answers are sealed to the analyst (HPKE, with ML-KEM-768 and X25519, and AES-256-GCM).",
 		"Nodes reach each other over TLS 1.3 with the keys that the agreement pins, and nobody else.",
 		"A question must be signed by an analyst of the agreement, and can only name what is declared; no SQL comes from outside.",
 		"What was spent and what was decided is written durably before anything leaves, in files whose rows vouch for those before them.",
 		"Neither logs nor the audit log hold a customer's value or an exact count.",
-	)
+	}
+	if matched(r.Agreement) {
+		said = append(said, "For a matching, identifiers leave the node only as points of an elliptic curve (ristretto255), raised to secrets that are made for it and "+
+			"forgotten with it, and sealed to the next node on the way (as answers are). Unlike all else that is encrypted, these points would not withstand "+
+			"a quantum computer.")
+	}
+	measures := list(said...)
 	keys := &table{Caption: "Long-lived keys", Columns: []string{"Key", "Made", "Age", "Valid until", "Public key"}, Empty: "No key was looked at."}
 	for _, k := range r.Keys {
 		made, old, until := "not known", "not known", "no end"

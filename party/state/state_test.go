@@ -54,6 +54,32 @@ func TestCreate(t *testing.T) {
 	}
 }
 
+// A state from before there were matchings gets the folder for them, empty and its owner's alone, and opens as it was.
+func TestOpenOlder(t *testing.T) {
+	folder, keyFile := filepath.Join(t.TempDir(), "state"), filepath.Join(t.TempDir(), "key")
+	if err := state.Create(folder, key(t, keyFile)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(state.Matches(folder)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s, err := state.Open(folder, key(t, keyFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := s.Matches.All(); all != nil {
+			t.Errorf("there are matchings %v", all)
+		}
+		if info, err := os.Stat(state.Matches(folder)); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("the folder is %v, error %v; its mode must be 0700", info, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A state of which a part is missing, or that is sealed under another key, is not opened, and nothing is made in its place.
 func TestOpenRefuses(t *testing.T) {
 	for _, part := range []func(string) string{state.Ledger, state.Audit, state.Subjects, state.Members} {

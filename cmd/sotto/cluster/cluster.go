@@ -35,23 +35,20 @@ type Cluster struct {
 const startLimit = 2 * time.Minute
 
 // Start sets up a deployment in dir and starts all its nodes as processes of this very program. Their logs go to
-// dir/NAME.log.
-func Start(ctx context.Context, dir, collaboration string, limits agreement.Limits, purposes []string, members []Member) (*Cluster, error) {
+// dir/NAME.log. terms is the agreement, but for the nodes, their keys and the analyst, which are filled in.
+func Start(ctx context.Context, dir string, terms agreement.Agreement, members []Member) (*Cluster, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("start cluster: %w", err)
 	}
 	c := &Cluster{dir: dir, program: program}
-	if err := c.start(ctx, collaboration, limits, purposes, members); err != nil {
+	if err := c.start(ctx, &terms, members); err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
 	return c, nil
 }
 
-func (c *Cluster) start(ctx context.Context, collaboration string, limits agreement.Limits, purposes []string, members []Member) error {
-	a := &agreement.Agreement{
-		Collaboration: collaboration, Noise: agreement.NoiseEveryone, Layouts: []string{agreement.LayoutHashed}, Limits: limits, Purposes: purposes,
-	}
+func (c *Cluster) start(ctx context.Context, a *agreement.Agreement, members []Member) error {
 	addresses, err := freeAddresses(len(members) + 1)
 	if err != nil {
 		return err
@@ -133,6 +130,19 @@ func (c *Cluster) ready(ctx context.Context) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// CPU returns the CPU time, user and system, that all nodes together have taken so far.
+func (c *Cluster) CPU() (time.Duration, error) {
+	var total time.Duration
+	for _, p := range c.processes {
+		used, err := cpuOf(p.cmd.Process.Pid)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", p.name, err)
+		}
+		total += used
+	}
+	return total, nil
 }
 
 // Stop stops all processes, waits for them and fills in Usages. It may be called twice.

@@ -101,6 +101,10 @@ const clip = 2 // of a slot, at a load of 1/16 and less
 // one person changes all numbers, as a multiple of what the terms say.
 func (q *question) expectedError(group string, released, unit, weight float64) errorParts {
 	e := errorParts{draws: float64(q.draws())}
+	if q.matched() { // nobody collides, and noise is all
+		e.scale = q.matchedSensitivity() * weight / q.Epsilon
+		return e
+	}
 	var sensitivity float64
 	var mine []term
 	for _, t := range q.terms {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/sotto-dev/sotto/client"
 	"github.com/sotto-dev/sotto/internal/agreement"
@@ -30,11 +31,23 @@ type Agreement struct {
 	EpsilonPerQuery agreement.MicroEpsilon `yaml:"epsilon_per_query"`
 	EpsilonTotal    agreement.MicroEpsilon `yaml:"epsilon_total"`
 	DeltaPerQuery   float64                `yaml:"delta_per_query"` // default DefaultDelta
+	Matching        agreement.Matching     `yaml:"matching"`        // default DefaultMatching where questions are in the matched layout
 }
 
 // DefaultDelta is the limit on a question's δ in a lab whose file does not say. It is wider than a deployment's default, so that
 // things can be tried out.
 const DefaultDelta = 1e-4
+
+// DefaultMatching is what a matching costs for a record in a lab whose file does not say.
+var DefaultMatching = agreement.Matching{Epsilon: 100_000, Delta: 1e-9}
+
+// Matched reports whether the customers of the lab are to be matched before its questions are asked: if its file names the matched
+// layout, or what a matching costs. Questions that name no layout are then in the matched one.
+func (f *File) Matched() bool {
+	named := func(d Defaults) bool { return d.Layout == agreement.LayoutMatched }
+	return f.Agreement.Matching != (agreement.Matching{}) || named(f.Defaults) ||
+		slices.ContainsFunc(f.Questions, func(q Question) bool { return named(q.Defaults) })
+}
 
 // Defaults can stand at the top of the file for all questions, and at each question.
 type Defaults struct {

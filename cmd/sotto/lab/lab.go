@@ -34,7 +34,7 @@ type Lab struct {
 }
 
 // Start loads all parties' customers and starts all nodes of the file, each with an identity, a state and a loopback
-// address of its own, in a temporary folder. Nodes log to logger.
+// address of its own, in a temporary folder. Nodes log to logger. Where the file is [File.Matched], Match comes next.
 func Start(ctx context.Context, f *File, logger *slog.Logger) (*Lab, error) {
 	dir, err := os.MkdirTemp("", "sotto-lab-")
 	if err != nil {
@@ -58,6 +58,9 @@ func (l *Lab) start(ctx, running context.Context, f *File, logger *slog.Logger) 
 			DeltaPerQuery: first(f.Agreement.DeltaPerQuery, DefaultDelta),
 			DeltaTotal:    agreement.DefaultDeltaTotalFor(first(f.Agreement.DeltaPerQuery, DefaultDelta)),
 		},
+	}
+	if f.Matched() {
+		a.Layouts, a.Matching = append(a.Layouts, agreement.LayoutMatched), first(f.Agreement.Matching, DefaultMatching)
 	}
 	var listeners []net.Listener
 	started := 0

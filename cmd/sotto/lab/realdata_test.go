@@ -34,7 +34,7 @@ const tries = 3
 //     independent answers miss: cells·10⁻⁹, by the union bound, whatever the cells of one answer have to do with each other.
 //     The same is asked of the consistent cells and marginals of cross-tabs.
 //   - Of the first answers, no more than a few cells lie outside of it: the number that a binomial distribution exceeds
-//     with probability 10⁻⁷.
+//     with probability 10⁻⁷. (The same goes for cells without noise, of which TestRealDataMatched has some.)
 //   - At least 90 % of the cells lie within their 95 % intervals. A binomial number of cells at 5 % passes 10 % in about
 //     one of four hundred suites; the test fails if it does so in three independent ones.
 //
@@ -85,11 +85,19 @@ func checkAnswers(t *testing.T, questions []*question) {
 	few := cells / 10
 	limit := binomialLimit(cells, 0.001, 1e-7)
 	tooMany := math.Pow(binomialTail(cells, 0.05, few), tries)
-	if rate := float64(len(outcomes))*1e-9 + 1e-7 + tooMany; rate > 1e-6 {
+	if rate := float64(len(outcomes))*1e-9 + 2e-7 + tooMany; rate > 1e-6 {
 		t.Errorf("with %d cells, chance fails this test at a rate of %g, must be at most 1e-6", len(outcomes), rate)
 	}
 	if missed := number(outcomes, outside999); missed > limit {
 		t.Errorf("%d of %d cells are outside of their 99.9 %% interval, at most %d by chance", missed, cells, limit)
+	}
+	noiseless := number(outcomes, withoutNoise)
+	if noiseless > 0 {
+		noisy, limit := number(outcomes, wrong), binomialLimit(noiseless, noiseAnyway, 1e-7)
+		t.Logf("%d of %d cells without noise are not the truth", noisy, noiseless)
+		if noisy > limit {
+			t.Errorf("%d of %d cells without noise are not the truth, at most %d by chance", noisy, noiseless, limit)
+		}
 	}
 
 	missed := number(outcomes, outside95)
@@ -134,11 +142,14 @@ type cell struct {
 type outcome struct {
 	value, truth                    float64
 	released, outside95, outside999 bool
+	noiseless                       bool // and released; its interval is then its value
 }
 
-func released(o outcome) bool   { return o.released }
-func outside95(o outcome) bool  { return o.released && o.outside95 }
-func outside999(o outcome) bool { return o.released && o.outside999 }
+func released(o outcome) bool     { return o.released && !o.noiseless }
+func outside95(o outcome) bool    { return released(o) && o.outside95 }
+func outside999(o outcome) bool   { return released(o) && o.outside999 }
+func withoutNoise(o outcome) bool { return o.noiseless }
+func wrong(o outcome) bool        { return o.noiseless && o.outside999 }
 
 func number(outcomes map[cell]outcome, is func(outcome) bool) int {
 	n := 0
@@ -194,6 +205,12 @@ func askAll(t *testing.T, questions []*question) map[cell]outcome {
 			if err != nil {
 				return err
 			}
+			var matching *client.Matching
+			if file.Matched() {
+				if matching, err = matched(t, file, running); err != nil {
+					return errors.Join(err, running.Close())
+				}
+			}
 			for _, q := range some {
 				explained, err := running.Explain(t.Context(), file.Ask(q.Question), 0)
 				if err != nil {
@@ -204,8 +221,9 @@ func askAll(t *testing.T, questions []*question) map[cell]outcome {
 				if err != nil {
 					return errors.Join(fmt.Errorf("%s: %w", q.Name, err), running.Close())
 				}
-				t.Logf("%-75s %2d cells %6.2f s", q.Name, len(answer.Cells), time.Since(began).Seconds())
+				t.Logf("%-75s %2d cells, %s at epsilon %v %6.2f s", q.Name, len(answer.Cells), answer.Layout, q.Epsilon, time.Since(began).Seconds())
 				q.checkExplanation(t, explained, answer)
+				q.checkLayout(t, matching, explained, answer)
 				mu.Lock()
 				q.compare(t, answer, outcomes)
 				mu.Unlock()
@@ -223,9 +241,9 @@ func askAll(t *testing.T, questions []*question) map[cell]outcome {
 func (q *question) compare(t *testing.T, answer *client.Answer, outcomes map[cell]outcome) {
 	asked := q.file.Ask(q.Question)
 	mechanism := cmp.Or(asked.Mechanism, "laplace")
-	if answer.Epsilon != q.Epsilon || answer.Layout != "hashed" || answer.Mechanism != mechanism || answer.Draws != q.draws() || answer.Earlier {
-		t.Errorf("%s: the answer has epsilon %v, layout %s, %d draws of %s noise, earlier %t",
-			q.Name, answer.Epsilon, answer.Layout, answer.Draws, answer.Mechanism, answer.Earlier)
+	if answer.Epsilon != q.Epsilon || answer.Mechanism != mechanism || answer.Draws != q.draws() || answer.Earlier {
+		t.Errorf("%s: the answer has epsilon %v, %d draws of %s noise, earlier %t",
+			q.Name, answer.Epsilon, answer.Draws, answer.Mechanism, answer.Earlier)
 	}
 	charged := map[string]float64{}
 	for _, party := range q.parties {
@@ -247,13 +265,16 @@ func (q *question) compare(t *testing.T, answer *client.Answer, outcomes map[cel
 		}
 		if _, ok := q.truth[group]; ok || q.Mean == "" { // of nobody there is no mean
 			o.released = true
+			if q.noiseless() {
+				o.noiseless, o.outside999 = true, c.Value != o.truth
+			}
 			outcomes[cell{q, group, ""}] = o
 		}
 	}
 	if len(unseen) > 0 {
 		t.Errorf("%s: the answer has no cells for %v", q.Name, unseen)
 	}
-	if len(q.By) > 0 && q.Mean == "" {
+	if len(q.By) > 0 && q.Mean == "" && !q.noiseless() { // what they do to noise is seen where there is some
 		q.compareTables(t, answer, outcomes)
 	}
 }

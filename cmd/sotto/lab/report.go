@@ -20,10 +20,12 @@ type Report struct {
 	Delta      float64            `json:"delta"`
 	Mechanism  string             `json:"mechanism"`
 	Layout     string             `json:"layout"`
-	Seconds    float64            `json:"seconds"`     // from asking to the opened answer
-	CPUSeconds float64            `json:"cpu_seconds"` // user and system, of all nodes and the analyst in that time
-	Bytes      uint64             `json:"bytes"`       // of encrypted blocks between nodes
-	Charged    map[string]float64 `json:"charged"`     // ε, by party
+	Spine      string             `json:"spine,omitempty"` // in the matched layout: the hash of its slots, as the catalog has it
+	Slots      int64              `json:"slots,omitempty"` // in the matched layout
+	Seconds    float64            `json:"seconds"`         // from asking to the opened answer
+	CPUSeconds float64            `json:"cpu_seconds"`     // user and system, of all nodes and the analyst in that time
+	Bytes      uint64             `json:"bytes"`           // of encrypted blocks between nodes
+	Charged    map[string]float64 `json:"charged"`         // ε, by party
 }
 
 // Cell is one number: people or units, its 95 % interval with all error in it, and the standard deviation of that error.
@@ -61,6 +63,7 @@ func cells(all []client.Cell) []Cell {
 func NewReport(name string, a *client.Answer, elapsed, cpu time.Duration) *Report {
 	return &Report{
 		Name: name, Measure: a.Measure, Unit: a.Unit, Cells: cells(a.Cells), Earlier: a.Earlier, Epsilon: a.Epsilon, Delta: a.Delta, Mechanism: a.Mechanism, Layout: a.Layout,
+		Spine: a.Spine, Slots: a.Slots,
 		Seconds: elapsed.Seconds(), CPUSeconds: cpu.Seconds(), Bytes: a.Bytes(), Charged: a.Charged,
 	}
 }

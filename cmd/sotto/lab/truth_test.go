@@ -149,7 +149,7 @@ func example(t *testing.T, name string) *lab.File {
 }
 
 // The example files must be good ones, also where the customers that they point to are not at hand: their epsilon is
-// within the limits that they set, and all their questions together within the total.
+// within the limits that they set, and all their questions and their matching together within the total.
 func TestExamples(t *testing.T) {
 	paths, err := filepath.Glob("../../../examples/lab/*.yaml")
 	if err != nil || len(paths) < 3 {
@@ -158,6 +158,9 @@ func TestExamples(t *testing.T) {
 	for _, path := range paths {
 		file := example(t, strings.TrimSuffix(filepath.Base(path), ".yaml"))
 		total := 0.
+		if file.Matched() {
+			total += matchingPrice(file)
+		}
 		for _, q := range file.Questions {
 			if q.Epsilon > file.Agreement.EpsilonPerQuery.Float() {
 				t.Errorf("%s, %q: epsilon %v is above the file's own limit", path, q.Name, q.Epsilon)

@@ -1148,6 +1148,7 @@ type MatchOutcome struct {
 	Announcements []*Signed              `protobuf:"bytes,2,rep,name=announcements,proto3" json:"announcements,omitempty"`    // protocol.MatchAnnouncement, in the order of the agreement
 	Approvals     []*Signed              `protobuf:"bytes,3,rep,name=approvals,proto3" json:"approvals,omitempty"`            // protocol.MatchApproval, in the order of the agreement
 	NotKept       []string               `protobuf:"bytes,4,rep,name=not_kept,json=notKept,proto3" json:"not_kept,omitempty"` // parties that did not confirm that they have stored their slots
+	Hops          []*HopBytes            `protobuf:"bytes,5,rep,name=hops,proto3" json:"hops,omitempty"`                      // of lists
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1206,6 +1207,13 @@ func (x *MatchOutcome) GetApprovals() []*Signed {
 func (x *MatchOutcome) GetNotKept() []string {
 	if x != nil {
 		return x.NotKept
+	}
+	return nil
+}
+
+func (x *MatchOutcome) GetHops() []*HopBytes {
+	if x != nil {
+		return x.Hops
 	}
 	return nil
 }
@@ -3291,6 +3299,9 @@ type StatusResponse struct {
 	Purposes      []*PurposeStatus       `protobuf:"bytes,5,rep,name=purposes,proto3" json:"purposes,omitempty"`
 	Sessions      int64                  `protobuf:"varint,6,opt,name=sessions,proto3" json:"sessions,omitempty"`                               // questions under way
 	RefreshFailed string                 `protobuf:"bytes,7,opt,name=refresh_failed,json=refreshFailed,proto3" json:"refresh_failed,omitempty"` // why the last refresh failed, if it did
+	Matched       int64                  `protobuf:"varint,8,opt,name=matched,proto3" json:"matched,omitempty"`                                 // when the newest matching was asked for, in Unix seconds; 0 if there is none
+	Slots         int64                  `protobuf:"varint,9,opt,name=slots,proto3" json:"slots,omitempty"`                                     // of that matching
+	WithoutSlot   int64                  `protobuf:"varint,10,opt,name=without_slot,json=withoutSlot,proto3" json:"without_slot,omitempty"`     // customers who may take part and have no slot in it; exact: for the owner alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3372,6 +3383,27 @@ func (x *StatusResponse) GetRefreshFailed() string {
 		return x.RefreshFailed
 	}
 	return ""
+}
+
+func (x *StatusResponse) GetMatched() int64 {
+	if x != nil {
+		return x.Matched
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetSlots() int64 {
+	if x != nil {
+		return x.Slots
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetWithoutSlot() int64 {
+	if x != nil {
+		return x.WithoutSlot
+	}
+	return 0
 }
 
 type PurposeStatus struct {
@@ -3989,6 +4021,7 @@ type AccessResponse struct {
 	KeepUntil     int64                  `protobuf:"varint,6,opt,name=keep_until,json=keepUntil,proto3" json:"keep_until,omitempty"` // Unix seconds; 0 for no end
 	Erased        int64                  `protobuf:"varint,7,opt,name=erased,proto3" json:"erased,omitempty"`                        // Unix seconds; 0 if the person was not
 	Questions     []*TakenPart           `protobuf:"bytes,8,rep,name=questions,proto3" json:"questions,omitempty"`
+	Matched       []int64                `protobuf:"varint,9,rep,packed,name=matched,proto3" json:"matched,omitempty"` // in which matchings the person has a slot: when each was asked for, in Unix seconds
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4075,6 +4108,13 @@ func (x *AccessResponse) GetErased() int64 {
 func (x *AccessResponse) GetQuestions() []*TakenPart {
 	if x != nil {
 		return x.Questions
+	}
+	return nil
+}
+
+func (x *AccessResponse) GetMatched() []int64 {
+	if x != nil {
+		return x.Matched
 	}
 	return nil
 }
@@ -4395,12 +4435,13 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\rMatchProgress\x12*\n" +
 	"\x05stage\x18\x01 \x01(\x0e2\x14.sotto.v1.MatchStageR\x05stage\x12\x12\n" +
 	"\x04done\x18\x02 \x01(\x01R\x04done\x120\n" +
-	"\aoutcome\x18\x03 \x01(\v2\x16.sotto.v1.MatchOutcomeR\aoutcome\"\xab\x01\n" +
+	"\aoutcome\x18\x03 \x01(\v2\x16.sotto.v1.MatchOutcomeR\aoutcome\"\xd3\x01\n" +
 	"\fMatchOutcome\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x126\n" +
 	"\rannouncements\x18\x02 \x03(\v2\x10.sotto.v1.SignedR\rannouncements\x12.\n" +
 	"\tapprovals\x18\x03 \x03(\v2\x10.sotto.v1.SignedR\tapprovals\x12\x19\n" +
-	"\bnot_kept\x18\x04 \x03(\tR\anotKept\"6\n" +
+	"\bnot_kept\x18\x04 \x03(\tR\anotKept\x12&\n" +
+	"\x04hops\x18\x05 \x03(\v2\x12.sotto.v1.HopBytesR\x04hops\"6\n" +
 	"\rBudgetRequest\x12%\n" +
 	"\x05price\x18\x01 \x01(\v2\x0f.sotto.v1.PriceR\x05price\"\x7f\n" +
 	"\x05Price\x12\x1c\n" +
@@ -4515,7 +4556,7 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\rForgetRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\"\x10\n" +
 	"\x0eForgetResponse\"\x0f\n" +
-	"\rStatusRequest\"\xee\x01\n" +
+	"\rStatusRequest\"\xc1\x02\n" +
 	"\x0eStatusResponse\x12\x14\n" +
 	"\x05party\x18\x01 \x01(\tR\x05party\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\fR\aversion\x12\x16\n" +
@@ -4523,7 +4564,11 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\tcustomers\x18\x04 \x01(\x03R\tcustomers\x123\n" +
 	"\bpurposes\x18\x05 \x03(\v2\x17.sotto.v1.PurposeStatusR\bpurposes\x12\x1a\n" +
 	"\bsessions\x18\x06 \x01(\x03R\bsessions\x12%\n" +
-	"\x0erefresh_failed\x18\a \x01(\tR\rrefreshFailed\"G\n" +
+	"\x0erefresh_failed\x18\a \x01(\tR\rrefreshFailed\x12\x18\n" +
+	"\amatched\x18\b \x01(\x03R\amatched\x12\x14\n" +
+	"\x05slots\x18\t \x01(\x03R\x05slots\x12!\n" +
+	"\fwithout_slot\x18\n" +
+	" \x01(\x03R\vwithoutSlot\"G\n" +
 	"\rPurposeStatus\x12\x18\n" +
 	"\apurpose\x18\x01 \x01(\tR\apurpose\x12\x1c\n" +
 	"\tcustomers\x18\x02 \x01(\x03R\tcustomers\"\x10\n" +
@@ -4558,7 +4603,7 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\rAccessRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1a\n" +
-	"\breceived\x18\x03 \x01(\x03R\breceived\"\x9a\x03\n" +
+	"\breceived\x18\x03 \x01(\x03R\breceived\"\xb4\x03\n" +
 	"\x0eAccessResponse\x12\x1a\n" +
 	"\bcustomer\x18\x01 \x01(\bR\bcustomer\x12\x1a\n" +
 	"\bsegments\x18\x02 \x03(\tR\bsegments\x12H\n" +
@@ -4570,7 +4615,8 @@ const file_proto_sotto_v1_sotto_proto_rawDesc = "" +
 	"\n" +
 	"keep_until\x18\x06 \x01(\x03R\tkeepUntil\x12\x16\n" +
 	"\x06erased\x18\a \x01(\x03R\x06erased\x121\n" +
-	"\tquestions\x18\b \x03(\v2\x13.sotto.v1.TakenPartR\tquestions\x1a=\n" +
+	"\tquestions\x18\b \x03(\v2\x13.sotto.v1.TakenPartR\tquestions\x12\x18\n" +
+	"\amatched\x18\t \x03(\x03R\amatched\x1a=\n" +
 	"\x0fDimensionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"f\n" +
@@ -4761,108 +4807,109 @@ var file_proto_sotto_v1_sotto_proto_depIdxs = []int32{
 	21, // 14: sotto.v1.MatchProgress.outcome:type_name -> sotto.v1.MatchOutcome
 	3,  // 15: sotto.v1.MatchOutcome.announcements:type_name -> sotto.v1.Signed
 	3,  // 16: sotto.v1.MatchOutcome.approvals:type_name -> sotto.v1.Signed
-	23, // 17: sotto.v1.BudgetRequest.price:type_name -> sotto.v1.Price
-	25, // 18: sotto.v1.BudgetResponse.entries:type_name -> sotto.v1.BudgetEntry
-	3,  // 19: sotto.v1.BudgetEntry.budget:type_name -> sotto.v1.Signed
-	3,  // 20: sotto.v1.MatchPrepareRequest.matching:type_name -> sotto.v1.Signed
-	3,  // 21: sotto.v1.MatchPrepareRequest.last_release:type_name -> sotto.v1.Signed
-	3,  // 22: sotto.v1.MatchPrepareResponse.announcement:type_name -> sotto.v1.Signed
-	3,  // 23: sotto.v1.MatchOpenRequest.announcements:type_name -> sotto.v1.Signed
-	3,  // 24: sotto.v1.MatchOpenResponse.length:type_name -> sotto.v1.Signed
-	3,  // 25: sotto.v1.MatchOpenResponse.release:type_name -> sotto.v1.Signed
-	30, // 26: sotto.v1.MatchSendRequest.list:type_name -> sotto.v1.ListID
-	3,  // 27: sotto.v1.ListPart.hand_over:type_name -> sotto.v1.Signed
-	34, // 28: sotto.v1.MatchReceiveRequest.start:type_name -> sotto.v1.MatchReceiveStart
-	32, // 29: sotto.v1.MatchReceiveRequest.part:type_name -> sotto.v1.ListPart
-	30, // 30: sotto.v1.MatchReceiveStart.list:type_name -> sotto.v1.ListID
-	3,  // 31: sotto.v1.MatchReceiveStart.lengths:type_name -> sotto.v1.Signed
-	3,  // 32: sotto.v1.MatchReceiveStart.union:type_name -> sotto.v1.Signed
-	3,  // 33: sotto.v1.MatchApproveResponse.approval:type_name -> sotto.v1.Signed
-	3,  // 34: sotto.v1.MatchKeepRequest.approvals:type_name -> sotto.v1.Signed
-	3,  // 35: sotto.v1.DescribeResponse.descriptor:type_name -> sotto.v1.Signed
-	23, // 36: sotto.v1.PartyBudgetRequest.price:type_name -> sotto.v1.Price
-	3,  // 37: sotto.v1.PartyBudgetResponse.budget:type_name -> sotto.v1.Signed
-	3,  // 38: sotto.v1.PrepareRequest.query:type_name -> sotto.v1.Signed
-	3,  // 39: sotto.v1.PrepareRequest.last_release:type_name -> sotto.v1.Signed
-	3,  // 40: sotto.v1.PrepareResponse.commitment:type_name -> sotto.v1.Signed
-	3,  // 41: sotto.v1.OpenRequest.commitments:type_name -> sotto.v1.Signed
-	48, // 42: sotto.v1.OpenResponse.opening:type_name -> sotto.v1.Opening
-	48, // 43: sotto.v1.AgreeRequest.openings:type_name -> sotto.v1.Opening
-	3,  // 44: sotto.v1.AgreeResponse.approval:type_name -> sotto.v1.Signed
-	52, // 45: sotto.v1.ContributeRequest.start:type_name -> sotto.v1.ContributeStart
-	3,  // 46: sotto.v1.ContributeRequest.hand_over:type_name -> sotto.v1.Signed
-	3,  // 47: sotto.v1.ContributeStart.approvals:type_name -> sotto.v1.Signed
-	3,  // 48: sotto.v1.ContributeResponse.hand_over:type_name -> sotto.v1.Signed
-	55, // 49: sotto.v1.ReleaseRequest.start:type_name -> sotto.v1.ReleaseStart
-	3,  // 50: sotto.v1.ReleaseStart.hand_overs:type_name -> sotto.v1.Signed
-	14, // 51: sotto.v1.ReleaseResponse.release:type_name -> sotto.v1.SealedRelease
-	61, // 52: sotto.v1.StatusResponse.purposes:type_name -> sotto.v1.PurposeStatus
-	60, // 53: sotto.v1.RefreshResponse.status:type_name -> sotto.v1.StatusResponse
-	66, // 54: sotto.v1.PurgeResponse.purged:type_name -> sotto.v1.Purged
-	68, // 55: sotto.v1.SubjectsRequest.start:type_name -> sotto.v1.SubjectsStart
-	69, // 56: sotto.v1.SubjectsRequest.ids:type_name -> sotto.v1.SubjectIDs
-	2,  // 57: sotto.v1.SubjectsStart.kind:type_name -> sotto.v1.SubjectKind
-	76, // 58: sotto.v1.AccessResponse.dimensions:type_name -> sotto.v1.AccessResponse.DimensionsEntry
-	73, // 59: sotto.v1.AccessResponse.amounts:type_name -> sotto.v1.AmountOf
-	74, // 60: sotto.v1.AccessResponse.consents:type_name -> sotto.v1.ConsentOf
-	75, // 61: sotto.v1.AccessResponse.questions:type_name -> sotto.v1.TakenPart
-	4,  // 62: sotto.v1.Coordinator.Catalog:input_type -> sotto.v1.CatalogRequest
-	7,  // 63: sotto.v1.Coordinator.Submit:input_type -> sotto.v1.SubmitRequest
-	9,  // 64: sotto.v1.Coordinator.Watch:input_type -> sotto.v1.WatchRequest
-	12, // 65: sotto.v1.Coordinator.Result:input_type -> sotto.v1.ResultRequest
-	17, // 66: sotto.v1.Coordinator.Cancel:input_type -> sotto.v1.CancelRequest
-	22, // 67: sotto.v1.Coordinator.Budget:input_type -> sotto.v1.BudgetRequest
-	19, // 68: sotto.v1.Coordinator.Match:input_type -> sotto.v1.MatchRequest
-	40, // 69: sotto.v1.Party.Describe:input_type -> sotto.v1.DescribeRequest
-	42, // 70: sotto.v1.Party.Budget:input_type -> sotto.v1.PartyBudgetRequest
-	44, // 71: sotto.v1.Party.Prepare:input_type -> sotto.v1.PrepareRequest
-	46, // 72: sotto.v1.Party.Open:input_type -> sotto.v1.OpenRequest
-	49, // 73: sotto.v1.Party.Agree:input_type -> sotto.v1.AgreeRequest
-	51, // 74: sotto.v1.Party.Contribute:input_type -> sotto.v1.ContributeRequest
-	54, // 75: sotto.v1.Party.Release:input_type -> sotto.v1.ReleaseRequest
-	57, // 76: sotto.v1.Party.Forget:input_type -> sotto.v1.ForgetRequest
-	26, // 77: sotto.v1.Party.MatchPrepare:input_type -> sotto.v1.MatchPrepareRequest
-	28, // 78: sotto.v1.Party.MatchOpen:input_type -> sotto.v1.MatchOpenRequest
-	31, // 79: sotto.v1.Party.MatchSend:input_type -> sotto.v1.MatchSendRequest
-	33, // 80: sotto.v1.Party.MatchReceive:input_type -> sotto.v1.MatchReceiveRequest
-	36, // 81: sotto.v1.Party.MatchApprove:input_type -> sotto.v1.MatchApproveRequest
-	38, // 82: sotto.v1.Party.MatchKeep:input_type -> sotto.v1.MatchKeepRequest
-	59, // 83: sotto.v1.Owner.Status:input_type -> sotto.v1.StatusRequest
-	62, // 84: sotto.v1.Owner.Refresh:input_type -> sotto.v1.RefreshRequest
-	64, // 85: sotto.v1.Owner.Purge:input_type -> sotto.v1.PurgeRequest
-	67, // 86: sotto.v1.Owner.Subjects:input_type -> sotto.v1.SubjectsRequest
-	71, // 87: sotto.v1.Owner.Access:input_type -> sotto.v1.AccessRequest
-	5,  // 88: sotto.v1.Coordinator.Catalog:output_type -> sotto.v1.CatalogResponse
-	8,  // 89: sotto.v1.Coordinator.Submit:output_type -> sotto.v1.SubmitResponse
-	10, // 90: sotto.v1.Coordinator.Watch:output_type -> sotto.v1.Progress
-	13, // 91: sotto.v1.Coordinator.Result:output_type -> sotto.v1.ResultResponse
-	18, // 92: sotto.v1.Coordinator.Cancel:output_type -> sotto.v1.CancelResponse
-	24, // 93: sotto.v1.Coordinator.Budget:output_type -> sotto.v1.BudgetResponse
-	20, // 94: sotto.v1.Coordinator.Match:output_type -> sotto.v1.MatchProgress
-	41, // 95: sotto.v1.Party.Describe:output_type -> sotto.v1.DescribeResponse
-	43, // 96: sotto.v1.Party.Budget:output_type -> sotto.v1.PartyBudgetResponse
-	45, // 97: sotto.v1.Party.Prepare:output_type -> sotto.v1.PrepareResponse
-	47, // 98: sotto.v1.Party.Open:output_type -> sotto.v1.OpenResponse
-	50, // 99: sotto.v1.Party.Agree:output_type -> sotto.v1.AgreeResponse
-	53, // 100: sotto.v1.Party.Contribute:output_type -> sotto.v1.ContributeResponse
-	56, // 101: sotto.v1.Party.Release:output_type -> sotto.v1.ReleaseResponse
-	58, // 102: sotto.v1.Party.Forget:output_type -> sotto.v1.ForgetResponse
-	27, // 103: sotto.v1.Party.MatchPrepare:output_type -> sotto.v1.MatchPrepareResponse
-	29, // 104: sotto.v1.Party.MatchOpen:output_type -> sotto.v1.MatchOpenResponse
-	32, // 105: sotto.v1.Party.MatchSend:output_type -> sotto.v1.ListPart
-	35, // 106: sotto.v1.Party.MatchReceive:output_type -> sotto.v1.MatchReceiveResponse
-	37, // 107: sotto.v1.Party.MatchApprove:output_type -> sotto.v1.MatchApproveResponse
-	39, // 108: sotto.v1.Party.MatchKeep:output_type -> sotto.v1.MatchKeepResponse
-	60, // 109: sotto.v1.Owner.Status:output_type -> sotto.v1.StatusResponse
-	63, // 110: sotto.v1.Owner.Refresh:output_type -> sotto.v1.RefreshResponse
-	65, // 111: sotto.v1.Owner.Purge:output_type -> sotto.v1.PurgeResponse
-	70, // 112: sotto.v1.Owner.Subjects:output_type -> sotto.v1.SubjectsResponse
-	72, // 113: sotto.v1.Owner.Access:output_type -> sotto.v1.AccessResponse
-	88, // [88:114] is the sub-list for method output_type
-	62, // [62:88] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	16, // 17: sotto.v1.MatchOutcome.hops:type_name -> sotto.v1.HopBytes
+	23, // 18: sotto.v1.BudgetRequest.price:type_name -> sotto.v1.Price
+	25, // 19: sotto.v1.BudgetResponse.entries:type_name -> sotto.v1.BudgetEntry
+	3,  // 20: sotto.v1.BudgetEntry.budget:type_name -> sotto.v1.Signed
+	3,  // 21: sotto.v1.MatchPrepareRequest.matching:type_name -> sotto.v1.Signed
+	3,  // 22: sotto.v1.MatchPrepareRequest.last_release:type_name -> sotto.v1.Signed
+	3,  // 23: sotto.v1.MatchPrepareResponse.announcement:type_name -> sotto.v1.Signed
+	3,  // 24: sotto.v1.MatchOpenRequest.announcements:type_name -> sotto.v1.Signed
+	3,  // 25: sotto.v1.MatchOpenResponse.length:type_name -> sotto.v1.Signed
+	3,  // 26: sotto.v1.MatchOpenResponse.release:type_name -> sotto.v1.Signed
+	30, // 27: sotto.v1.MatchSendRequest.list:type_name -> sotto.v1.ListID
+	3,  // 28: sotto.v1.ListPart.hand_over:type_name -> sotto.v1.Signed
+	34, // 29: sotto.v1.MatchReceiveRequest.start:type_name -> sotto.v1.MatchReceiveStart
+	32, // 30: sotto.v1.MatchReceiveRequest.part:type_name -> sotto.v1.ListPart
+	30, // 31: sotto.v1.MatchReceiveStart.list:type_name -> sotto.v1.ListID
+	3,  // 32: sotto.v1.MatchReceiveStart.lengths:type_name -> sotto.v1.Signed
+	3,  // 33: sotto.v1.MatchReceiveStart.union:type_name -> sotto.v1.Signed
+	3,  // 34: sotto.v1.MatchApproveResponse.approval:type_name -> sotto.v1.Signed
+	3,  // 35: sotto.v1.MatchKeepRequest.approvals:type_name -> sotto.v1.Signed
+	3,  // 36: sotto.v1.DescribeResponse.descriptor:type_name -> sotto.v1.Signed
+	23, // 37: sotto.v1.PartyBudgetRequest.price:type_name -> sotto.v1.Price
+	3,  // 38: sotto.v1.PartyBudgetResponse.budget:type_name -> sotto.v1.Signed
+	3,  // 39: sotto.v1.PrepareRequest.query:type_name -> sotto.v1.Signed
+	3,  // 40: sotto.v1.PrepareRequest.last_release:type_name -> sotto.v1.Signed
+	3,  // 41: sotto.v1.PrepareResponse.commitment:type_name -> sotto.v1.Signed
+	3,  // 42: sotto.v1.OpenRequest.commitments:type_name -> sotto.v1.Signed
+	48, // 43: sotto.v1.OpenResponse.opening:type_name -> sotto.v1.Opening
+	48, // 44: sotto.v1.AgreeRequest.openings:type_name -> sotto.v1.Opening
+	3,  // 45: sotto.v1.AgreeResponse.approval:type_name -> sotto.v1.Signed
+	52, // 46: sotto.v1.ContributeRequest.start:type_name -> sotto.v1.ContributeStart
+	3,  // 47: sotto.v1.ContributeRequest.hand_over:type_name -> sotto.v1.Signed
+	3,  // 48: sotto.v1.ContributeStart.approvals:type_name -> sotto.v1.Signed
+	3,  // 49: sotto.v1.ContributeResponse.hand_over:type_name -> sotto.v1.Signed
+	55, // 50: sotto.v1.ReleaseRequest.start:type_name -> sotto.v1.ReleaseStart
+	3,  // 51: sotto.v1.ReleaseStart.hand_overs:type_name -> sotto.v1.Signed
+	14, // 52: sotto.v1.ReleaseResponse.release:type_name -> sotto.v1.SealedRelease
+	61, // 53: sotto.v1.StatusResponse.purposes:type_name -> sotto.v1.PurposeStatus
+	60, // 54: sotto.v1.RefreshResponse.status:type_name -> sotto.v1.StatusResponse
+	66, // 55: sotto.v1.PurgeResponse.purged:type_name -> sotto.v1.Purged
+	68, // 56: sotto.v1.SubjectsRequest.start:type_name -> sotto.v1.SubjectsStart
+	69, // 57: sotto.v1.SubjectsRequest.ids:type_name -> sotto.v1.SubjectIDs
+	2,  // 58: sotto.v1.SubjectsStart.kind:type_name -> sotto.v1.SubjectKind
+	76, // 59: sotto.v1.AccessResponse.dimensions:type_name -> sotto.v1.AccessResponse.DimensionsEntry
+	73, // 60: sotto.v1.AccessResponse.amounts:type_name -> sotto.v1.AmountOf
+	74, // 61: sotto.v1.AccessResponse.consents:type_name -> sotto.v1.ConsentOf
+	75, // 62: sotto.v1.AccessResponse.questions:type_name -> sotto.v1.TakenPart
+	4,  // 63: sotto.v1.Coordinator.Catalog:input_type -> sotto.v1.CatalogRequest
+	7,  // 64: sotto.v1.Coordinator.Submit:input_type -> sotto.v1.SubmitRequest
+	9,  // 65: sotto.v1.Coordinator.Watch:input_type -> sotto.v1.WatchRequest
+	12, // 66: sotto.v1.Coordinator.Result:input_type -> sotto.v1.ResultRequest
+	17, // 67: sotto.v1.Coordinator.Cancel:input_type -> sotto.v1.CancelRequest
+	22, // 68: sotto.v1.Coordinator.Budget:input_type -> sotto.v1.BudgetRequest
+	19, // 69: sotto.v1.Coordinator.Match:input_type -> sotto.v1.MatchRequest
+	40, // 70: sotto.v1.Party.Describe:input_type -> sotto.v1.DescribeRequest
+	42, // 71: sotto.v1.Party.Budget:input_type -> sotto.v1.PartyBudgetRequest
+	44, // 72: sotto.v1.Party.Prepare:input_type -> sotto.v1.PrepareRequest
+	46, // 73: sotto.v1.Party.Open:input_type -> sotto.v1.OpenRequest
+	49, // 74: sotto.v1.Party.Agree:input_type -> sotto.v1.AgreeRequest
+	51, // 75: sotto.v1.Party.Contribute:input_type -> sotto.v1.ContributeRequest
+	54, // 76: sotto.v1.Party.Release:input_type -> sotto.v1.ReleaseRequest
+	57, // 77: sotto.v1.Party.Forget:input_type -> sotto.v1.ForgetRequest
+	26, // 78: sotto.v1.Party.MatchPrepare:input_type -> sotto.v1.MatchPrepareRequest
+	28, // 79: sotto.v1.Party.MatchOpen:input_type -> sotto.v1.MatchOpenRequest
+	31, // 80: sotto.v1.Party.MatchSend:input_type -> sotto.v1.MatchSendRequest
+	33, // 81: sotto.v1.Party.MatchReceive:input_type -> sotto.v1.MatchReceiveRequest
+	36, // 82: sotto.v1.Party.MatchApprove:input_type -> sotto.v1.MatchApproveRequest
+	38, // 83: sotto.v1.Party.MatchKeep:input_type -> sotto.v1.MatchKeepRequest
+	59, // 84: sotto.v1.Owner.Status:input_type -> sotto.v1.StatusRequest
+	62, // 85: sotto.v1.Owner.Refresh:input_type -> sotto.v1.RefreshRequest
+	64, // 86: sotto.v1.Owner.Purge:input_type -> sotto.v1.PurgeRequest
+	67, // 87: sotto.v1.Owner.Subjects:input_type -> sotto.v1.SubjectsRequest
+	71, // 88: sotto.v1.Owner.Access:input_type -> sotto.v1.AccessRequest
+	5,  // 89: sotto.v1.Coordinator.Catalog:output_type -> sotto.v1.CatalogResponse
+	8,  // 90: sotto.v1.Coordinator.Submit:output_type -> sotto.v1.SubmitResponse
+	10, // 91: sotto.v1.Coordinator.Watch:output_type -> sotto.v1.Progress
+	13, // 92: sotto.v1.Coordinator.Result:output_type -> sotto.v1.ResultResponse
+	18, // 93: sotto.v1.Coordinator.Cancel:output_type -> sotto.v1.CancelResponse
+	24, // 94: sotto.v1.Coordinator.Budget:output_type -> sotto.v1.BudgetResponse
+	20, // 95: sotto.v1.Coordinator.Match:output_type -> sotto.v1.MatchProgress
+	41, // 96: sotto.v1.Party.Describe:output_type -> sotto.v1.DescribeResponse
+	43, // 97: sotto.v1.Party.Budget:output_type -> sotto.v1.PartyBudgetResponse
+	45, // 98: sotto.v1.Party.Prepare:output_type -> sotto.v1.PrepareResponse
+	47, // 99: sotto.v1.Party.Open:output_type -> sotto.v1.OpenResponse
+	50, // 100: sotto.v1.Party.Agree:output_type -> sotto.v1.AgreeResponse
+	53, // 101: sotto.v1.Party.Contribute:output_type -> sotto.v1.ContributeResponse
+	56, // 102: sotto.v1.Party.Release:output_type -> sotto.v1.ReleaseResponse
+	58, // 103: sotto.v1.Party.Forget:output_type -> sotto.v1.ForgetResponse
+	27, // 104: sotto.v1.Party.MatchPrepare:output_type -> sotto.v1.MatchPrepareResponse
+	29, // 105: sotto.v1.Party.MatchOpen:output_type -> sotto.v1.MatchOpenResponse
+	32, // 106: sotto.v1.Party.MatchSend:output_type -> sotto.v1.ListPart
+	35, // 107: sotto.v1.Party.MatchReceive:output_type -> sotto.v1.MatchReceiveResponse
+	37, // 108: sotto.v1.Party.MatchApprove:output_type -> sotto.v1.MatchApproveResponse
+	39, // 109: sotto.v1.Party.MatchKeep:output_type -> sotto.v1.MatchKeepResponse
+	60, // 110: sotto.v1.Owner.Status:output_type -> sotto.v1.StatusResponse
+	63, // 111: sotto.v1.Owner.Refresh:output_type -> sotto.v1.RefreshResponse
+	65, // 112: sotto.v1.Owner.Purge:output_type -> sotto.v1.PurgeResponse
+	70, // 113: sotto.v1.Owner.Subjects:output_type -> sotto.v1.SubjectsResponse
+	72, // 114: sotto.v1.Owner.Access:output_type -> sotto.v1.AccessResponse
+	89, // [89:115] is the sub-list for method output_type
+	63, // [63:89] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_proto_sotto_v1_sotto_proto_init() }
