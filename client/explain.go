@@ -23,17 +23,16 @@ type Explanation struct {
 	Sensitivity int64    `json:"sensitivity"` // how far one person moves all released numbers together, in L1
 	Draws       int      `json:"draws"`       // of noise in every number
 
-	Layout   string   `json:"layout"`             // of the vectors
-	Matching *Matched `json:"matching,omitempty"` // that it is over, in the matched layout
-
 	Cells       []Expected `json:"cells"`
 	Assumed     float64    `json:"assumed_people,omitempty"` // in a cell, for a mean's ±: the more people, the less error
 	Noise       float64    `json:"noise_std"`                // of every released number, in units
 	HashingOnly float64    `json:"hashing_only"`             // ± at 95 % of the least exact cell if there were no noise; 0 in the matched layout
 
-	Chains  []Product `json:"chains"`
-	Bytes   uint64    `json:"bytes"`   // of encrypted blocks between nodes
-	Seconds float64   `json:"seconds"` // expected, on nodes with two cores of a common server each
+	Layout   string    `json:"layout"`             // of the vectors
+	Matching *Matched  `json:"matching,omitempty"` // that it is over, in the matched layout
+	Chains   []Product `json:"chains"`
+	Bytes    uint64    `json:"bytes"`   // of encrypted blocks between nodes
+	Seconds  float64   `json:"seconds"` // expected, on nodes with two cores of a common server each
 
 	Budgets []Charge `json:"budgets"`
 	Earlier bool     `json:"earlier"` // the same was asked of the same data before: its answer is free

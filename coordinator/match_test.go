@@ -2,7 +2,6 @@ package coordinator_test
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -105,6 +104,14 @@ func TestAnalystFollowsAMatching(t *testing.T) {
 	held := w.stands[1].held[0]
 	if m.Slots != held.Slots || m.Slots != 880 || m.At.Unix() != held.At || !slices.Equal(m.Parties, w.names()) || len(m.NotKept) > 0 || len(m.ID) != 64 || len(m.Spine) != 64 {
 		t.Errorf("the matching is %+v, a party has %+v", m, held)
+	}
+	// Pass A has three hops and pass C two, of 900 customers; pass B has three and the spine two, of the union.
+	sent := uint64(0)
+	for _, h := range m.Hops {
+		sent += h.Bytes
+	}
+	if least := uint64(match.PointSize * (5*900 + 5*880)); sent < least || sent > least+40_000 { // of keys and signatures
+		t.Errorf("%d bytes were sent, want some more than %d: %+v", sent, least, m.Hops)
 	}
 	if m.Epsilon != 3 || math.Abs(m.Delta/3e-6-1) > 1e-9 {
 		t.Errorf("it is said to cost epsilon %v and delta %v, want three times those of a record", m.Epsilon, m.Delta)
@@ -280,22 +287,6 @@ func TestPartyFails(t *testing.T) {
 			refused(t, where, err, fault.Internal, s.name)
 			w.ended(t, where)
 		}
-	}
-}
-
-// Guards against a list that is lost: a receiver that ends before it can have all is named.
-func TestReceiverQuits(t *testing.T) {
-	for _, pass := range []int64{protocol.PassTokens, protocol.PassOwn, protocol.PassSlots, protocol.PassSpine} {
-		w := newWorld(t, 0, 1, 3, 3, 4)
-		w.stands[1].taking = func(_ context.Context, list protocol.ListID) error {
-			if list.Pass == pass {
-				return errQuit
-			}
-			return nil
-		}
-		_, err := w.match(t.Context())
-		refused(t, fmt.Sprint("pass ", pass), err, fault.Protocol, "party_1")
-		w.ended(t, fmt.Sprint("pass ", pass))
 	}
 }
 

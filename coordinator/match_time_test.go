@@ -66,6 +66,34 @@ func TestStallIsBlamed(t *testing.T) {
 	}
 }
 
+// Guards against a list that is lost: a receiver that ends before it has it is named, and not who sends it.
+func TestReceiverQuits(t *testing.T) {
+	for _, list := range []protocol.ListID{
+		{Pass: protocol.PassTokens, Owner: 0}, {Pass: protocol.PassOwn, Owner: 1, Hop: 2}, {Pass: protocol.PassSlots, Hop: 1}, {Pass: protocol.PassSpine, Owner: 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 0, 1, 3, 3, 4)
+			w.stands[1].taking = func(_ context.Context, at protocol.ListID) error {
+				if at == list {
+					return errQuit
+				}
+				return nil
+			}
+			for _, s := range w.stands {
+				s.sending = func(ctx context.Context, at protocol.ListID) error {
+					if at == list {
+						<-ctx.Done()
+					}
+					return ctx.Err()
+				}
+			}
+			_, err := w.match(t.Context())
+			refused(t, list.String(), err, fault.Protocol, "party_1")
+			w.ended(t, list.String())
+		})
+	}
+}
+
 // Guards a party that is slow against being blamed: as long as it says that it works, it may take any time.
 func TestSlownessIsNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -162,11 +190,11 @@ func TestSchedule(t *testing.T) {
 		time.Sleep(every / 2)
 		_, err := w.match(t.Context())
 		must(t, err)
-		after(every-time.Hour, 3, 3)
+		after(every-2*time.Hour, 3, 3)
 		w.stands[1].mu.Lock()
 		w.stands[1].held = w.stands[1].held[2:]
 		w.stands[1].mu.Unlock()
-		after(2*time.Hour, 4, 4)
+		after(time.Hour+time.Minute, 4, 4)
 
 		// As long as a party can't be asked, nothing is begun.
 		fail("describe")

@@ -80,7 +80,7 @@ func lasting(d time.Duration) string {
 
 func printMatching(w io.Writer, m *client.Matching) error {
 	_, err := fmt.Fprintf(w, "%s slots, of %s, matched at %s (spine %.8s)\ncharged  epsilon %v and delta %.6g to each person, at every party\n",
-		humanize.Comma(m.Slots), strings.Join(m.Parties, ", "), m.At.Format(time.RFC3339), m.Spine, m.Epsilon, m.Delta)
+		humanize.Comma(m.Slots), strings.Join(m.Parties, ", "), instant(m.At), m.Spine, m.Epsilon, m.Delta)
 	if err == nil && len(m.NotKept) > 0 {
 		_, err = fmt.Fprintf(w, "not confirmed by %s: where they have not stored it, questions with them go on in what they have (sotto catalog shows it)\n",
 			strings.Join(m.NotKept, ", "))

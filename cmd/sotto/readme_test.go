@@ -193,9 +193,9 @@ func (r *transcript) translate(text string) string {
 
 var (
 	// A terminal shows these stages as a bar, which is gone when the answer is there.
-	stage = regexp.MustCompile(`(?m)^(queued|prepare|open|contribute|release|done)\n`)
-	// Also days and times of day.
-	number = regexp.MustCompile(`^(\(?)-?[0-9][0-9.,]*(e-?[0-9]+)?[),;]*$|^\d+-\d\d-\d\d$|^\d\d:\d\d:\d\d$`)
+	stage = regexp.MustCompile(`(?m)^(queued|prepare|open|contribute|release|tokens|slots|keep|done)\n`)
+	// Also days, times of day, and beginnings of hashes.
+	number = regexp.MustCompile(`^(\(?)-?[0-9][0-9.,]*(e-?[0-9]+)?[),;]*$|^\d+-\d\d-\d\d$|^\d\d:\d\d:\d\d$|^[0-9a-f]{8}[),;]*$`)
 )
 
 // same compares what README.md shows with what was said. A generated name that README.md shows for the first time stands

@@ -81,9 +81,9 @@ func (c Cover) Loss() (dp.Loss, error) {
 	if err := c.Check(); err != nil {
 		return dp.Loss{}, err
 	}
-	const slack = 1 - 1e-12
-	atto := math.Ceil(float64(c.Parties) * c.Delta * 1e18 * slack)
-	loss := dp.Loss{Mechanism: dp.Pure, MicroEpsilon: int64(math.Ceil(float64(c.Parties) * c.Epsilon * 1e6 * slack)), AttoDelta: int64(min(atto, 1e18))}
+	micro := math.Ceil(float64(c.Parties) * c.Epsilon * 1e6 * (1 - 1e-12))
+	atto := float64(c.Parties) * math.Round(c.Delta*1e18) // which is what 10⁻⁹, say, stands for
+	loss := dp.Loss{Mechanism: dp.Pure, MicroEpsilon: int64(micro), AttoDelta: int64(min(atto, 1e18))}
 	if err := loss.Check(); err != nil {
 		return dp.Loss{}, fmt.Errorf("cover: %w", err)
 	}

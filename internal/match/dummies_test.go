@@ -139,10 +139,10 @@ func TestLoss(t *testing.T) {
 	if want := (dp.Loss{Mechanism: dp.Pure, MicroEpsilon: 300_000, AttoDelta: 3_000_000_000}); loss != want {
 		t.Errorf("%+v, want %+v", loss, want)
 	}
-	up, err := Cover{Parties: 3, Epsilon: 0.1000001, Delta: 1e-9}.Loss()
+	up, err := Cover{Parties: 3, Epsilon: 0.1000001, Delta: 1e-6}.Loss()
 	must(t, err)
-	if up.MicroEpsilon != 300_001 {
-		t.Errorf("0.3000003 is charged as %d millionths", up.MicroEpsilon)
+	if up.MicroEpsilon != 300_001 || up.AttoDelta != 3_000_000_000_000 {
+		t.Errorf("0.3000003 and 3e-6 are charged as %+v", up)
 	}
 	for _, c := range []Cover{
 		{1, 1, 1e-6},

@@ -97,7 +97,9 @@ func TestQuantile(t *testing.T) {
 		return math.Round(x)
 	}
 	for _, e := range []errorParts{
-		{draws: 3, scale: 0.5}, {draws: 4, scale: 7.9, hashing: 90}, {draws: 3, scale: 36, hashing: 1600, second: 0.4, secondHashing: 900},
+		{draws: 3, scale: 0.5},
+		{draws: 4, scale: 7.9, hashing: 90},
+		{draws: 3, scale: 36, hashing: 1600, second: 0.4, secondHashing: 900},
 		{draws: 4, scale: 12, second: 0.7},
 	} {
 		for _, confidence := range []float64{0.95, 0.999} {
