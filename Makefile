@@ -42,11 +42,13 @@ fuzz: ## every fuzz test for FUZZ_TIME (30s)
 		done; \
 	done
 
-bench: build ## Go benchmarks, then whole deployments with 100 000 customers each, also by groups, and with a million
+bench: build ## Go benchmarks, then whole deployments with 100 000 customers each, also by groups, with a million, and matched
 	go test -run '^$$' -bench . ./...
 	bin/sotto bench overlap --n 100000
 	bin/sotto bench overlap --n 100000 --by both
 	bin/sotto bench overlap --n 1000000
+	bin/sotto bench match --n 100000
+	bin/sotto bench overlap --n 1000000 --layout matched
 
 proto: ## generate the Go of proto/ anew, with the plugins that tools/go.mod pins
 	go build -modfile=tools/go.mod -o bin/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc

@@ -68,9 +68,18 @@ func (k *labCommand) Run(ctx context.Context, c console) (err error) {
 	defer func() { err = errors.Join(err, l.Close()) }()
 	if f.Matched() {
 		fmt.Fprintln(c.err, "matching the customers of all parties")
-		if _, err := matchShown(ctx, c, l.Client); err != nil {
+		m, err := matchShown(ctx, c, l.Client)
+		if err != nil {
 			return err
 		}
+		heading := c.out
+		if k.JSON {
+			heading = c.err
+		}
+		if err := printMatching(heading, m); err != nil {
+			return err
+		}
+		fmt.Fprintln(heading)
 	}
 	failed := 0
 	for _, q := range f.Questions {
