@@ -33,7 +33,7 @@ func (n *Node) keepMatching(s *matchSession, approvals []*sottov1.Signed) error 
 		people, slots = still(now, people, slots)
 	}
 	m := matches.Matching{
-		ID: outcome.Matching, Agreement: n.agreement.Hash(), Participants: n.agreement.PartyNames(),
+		ID: outcome.Matching, Basis: n.agreement.Basis(), Participants: n.agreement.PartyNames(),
 		At: time.Unix(s.matching.Begun, 0).UTC(), Slots: outcome.Slots, Spine: outcome.Spine,
 	}
 	if err := n.state.Matches.Keep(m, people, slots); err != nil {

@@ -50,7 +50,7 @@ type Node struct {
 	changing   sync.Mutex // held while customers are exchanged, and while what they say is taken in; guards the three below
 	owing      bool       // what is recorded of people who were erased is perhaps not done, in what is stored of them
 	stale      bool       // people were taken out of the matchings since current's slots were looked up
-	absent     [32]byte   // hashOf those whom the source has and who are erased, none of whom is in a matching
+	absent     [32]byte   // hashOf those whom the source has and who are erased, none of whom is in what is stored
 	viewing    sync.Mutex // guards the five below; taken within changing
 	current    *view
 	told       said      // of current's snapshot

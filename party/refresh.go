@@ -90,8 +90,8 @@ func (n *Node) refresh(ctx context.Context, actor string) (bool, error) {
 	return changed, n.completed()
 }
 
-// heard returns a snapshot without those who were erased, and what the others have said. Who was known by another id so far is
-// taken out of what is stored, too: also who is in a matching, and was no customer meanwhile. The caller holds n.changing.
+// heard returns a snapshot without those who were erased, and what the others have said. What else the source says they are known by
+// is taken out of what is stored, too. The caller holds n.changing.
 func (n *Node) heard(s *customers.Snapshot) (*customers.Snapshot, said, error) {
 	told := said{}
 	n.state.Subjects.Apply(s.IDs, func(customer int, state subjects.State) {
@@ -103,16 +103,11 @@ func (n *Node) heard(s *customers.Snapshot) (*customers.Snapshot, said, error) {
 	})
 	gone := told.erased()
 	all := allIDs(s, gone, nil)
-	n.viewing.Lock()
-	known := n.current != nil && len(gone) > 0 && len(n.current.snapshot.Find(all)) > 0
-	n.viewing.Unlock()
 	var err error
 	if n.owing {
 		err = n.forgetErased(all)
-	} else if known {
+	} else if n.absent != hashOf(all) { // also after each start
 		err = n.forget(all)
-	} else if n.absent != hashOf(all) {
-		err = n.unmatch(all)
 	}
 	if err != nil {
 		return nil, nil, err

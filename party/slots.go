@@ -2,6 +2,7 @@ package party
 
 import (
 	"crypto/sha256"
+	"errors"
 	"slices"
 
 	"github.com/sotto-dev/sotto/internal/fault"
@@ -18,11 +19,11 @@ type slotted struct {
 	slots []uint32 // by customer; matches.NoSlot for those who have none
 }
 
-// matchings returns what is stored of matchings that questions can be about, the newest first: those that all parties of this
-// agreement have made under it.
+// matchings returns what is stored of matchings that questions can be about, the newest first: those of the parties of this
+// agreement, with the identifiers that it has.
 func (n *Node) matchings() []matches.Matching {
 	return slices.DeleteFunc(n.state.Matches.All(), func(m matches.Matching) bool {
-		return m.Agreement != n.agreement.Hash() || !slices.Equal(m.Participants, n.agreement.PartyNames())
+		return m.Basis != n.agreement.Basis() || !slices.Equal(m.Participants, n.agreement.PartyNames())
 	})
 }
 
@@ -121,18 +122,11 @@ func (n *Node) slotsFor(plan *query.Plan, v *view) ([]uint32, error) {
 // forget takes people out of all that is stored of customers. Somebody else who has one of these ids, as people of one phone have,
 // is out with them, and has a slot again after the next matching. The caller holds n.changing, or is the only one to know n.
 func (n *Node) forget(people []ids.ID) error {
-	if err := n.state.Members.Forget(people); err != nil {
-		return err
+	if len(people) == 0 {
+		return nil
 	}
-	return n.unmatch(people)
-}
-
-// unmatch takes people out of the matchings. The caller holds n.changing, or is the only one to know n.
-func (n *Node) unmatch(people []ids.ID) error {
-	if len(people) > 0 {
-		n.stale = true
-	}
-	return n.state.Matches.Forget(people)
+	n.stale = true
+	return errors.Join(n.state.Members.Forget(people), n.state.Matches.Forget(people))
 }
 
 // hashOf tells lists of ids apart.

@@ -20,7 +20,7 @@ import (
 func (w *world) slot(n byte, written ...string) matches.Matching {
 	w.Helper()
 	m := matches.Matching{
-		ID: [32]byte{n}, Agreement: w.Node.agreement.Hash(), Participants: []string{"bank", "shop"}, At: time.Unix(w.clock.Load(), 0).UTC(),
+		ID: [32]byte{n}, Basis: w.Node.agreement.Basis(), Participants: []string{"bank", "shop"}, At: time.Unix(w.clock.Load(), 0).UTC(),
 		Slots: 100, Spine: [32]byte{n, 1},
 	}
 	var people []ids.ID
@@ -122,7 +122,7 @@ func TestOthersMatchings(t *testing.T) {
 	w := newWorld(t, shopYAML, shopCSV)
 	m := w.slot(1, "a")
 	for n, change := range map[byte]func(m *matches.Matching){
-		2: func(m *matches.Matching) { m.Agreement[5]++ },
+		2: func(m *matches.Matching) { m.Basis[5]++ },
 		3: func(m *matches.Matching) { m.Participants = []string{"bank", "gym", "shop"} },
 	} {
 		other := m

@@ -35,7 +35,7 @@ const matchedSlots = 20_000
 func (c *cluster) draw(n byte) *matching {
 	random := rand.New(rand.NewPCG(uint64(n), c.seed))
 	m := &matching{Matching: matches.Matching{
-		ID: [32]byte{n}, Agreement: c.agreement.Hash(), Participants: c.agreement.PartyNames(), At: time.Unix(1_800_000_000+int64(n), 0).UTC(),
+		ID: [32]byte{n}, Basis: c.agreement.Basis(), Participants: c.agreement.PartyNames(), At: time.Unix(1_800_000_000+int64(n), 0).UTC(),
 		Slots: matchedSlots, Spine: [32]byte{n, 1},
 	}}
 	for _, slot := range random.Perm(matchedSlots)[:len(c.people)] {

@@ -154,7 +154,7 @@ func (v accessView) print(w io.Writer) error {
 		}
 	}
 	for _, at := range v.Matched {
-		fmt.Fprintf(out, "slot in the matching of\t%s\n", instant(at))
+		fmt.Fprintf(out, "matched\t%s, with a slot of its own\n", instant(at))
 	}
 	for _, c := range v.Consents {
 		if v.Erased.IsZero() {

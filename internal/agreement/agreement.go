@@ -135,6 +135,26 @@ func (a *Agreement) Hash() [32]byte {
 	return canon.Hash("sotto/v1/agreement", a.sorted())
 }
 
+// Basis returns what tells apart what the slots of a matching depend on: [canon.Hash] under "sotto/v1/agreement/basis" of the
+// collaboration, the parties' names and keys, and the identifiers. Analysts, addresses and limits can change without a new matching.
+func (a *Agreement) Basis() [32]byte {
+	type member struct {
+		Name string
+		Key  identity.PublicKey
+	}
+	basis := struct {
+		Collaboration string
+		Parties       []member
+		Identifiers   []Identifier
+	}{Collaboration: a.Collaboration}
+	ordered := a.sorted()
+	for _, p := range ordered.Parties {
+		basis.Parties = append(basis.Parties, member{p.Name, p.Key})
+	}
+	basis.Identifiers = ordered.Identifiers
+	return canon.Hash("sotto/v1/agreement/basis", basis)
+}
+
 // sorted returns a copy with all lists in the order that they are hashed in.
 func (a *Agreement) sorted() *Agreement {
 	ordered := *a

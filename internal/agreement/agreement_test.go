@@ -398,3 +398,33 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Guards matchings, which are dear: an agreement that changes in what slots do not depend on leaves them in use. Where it changes in
+// what they do depend on, they are another collaboration's.
+func TestBasis(t *testing.T) {
+	basis := parse(t, identified).Basis()
+	for name, c := range map[string]struct {
+		change func(a *agreement.Agreement)
+		same   bool
+	}{
+		"addresses":       {func(a *agreement.Agreement) { a.Parties[0].Address = "elsewhere.example:1" }, true},
+		"coordinator":     {func(a *agreement.Agreement) { a.Coordinator.Key = key(9) }, true},
+		"analysts":        {func(a *agreement.Agreement) { a.Analysts = nil }, true},
+		"purposes":        {func(a *agreement.Agreement) { a.Purposes = []string{"another"} }, true},
+		"limits":          {func(a *agreement.Agreement) { a.Limits.EpsilonTotal++ }, true},
+		"order":           {func(a *agreement.Agreement) { slices.Reverse(a.Parties) }, true},
+		"collaboration":   {func(a *agreement.Agreement) { a.Collaboration = "another" }, false},
+		"name":            {func(a *agreement.Agreement) { a.Parties[0].Name = "another" }, false},
+		"key":             {func(a *agreement.Agreement) { a.Parties[0].Key = key(9) }, false},
+		"another party":   {func(a *agreement.Agreement) { a.Parties = append(a.Parties, agreement.Party{Name: "gym", Key: key(9)}) }, false},
+		"identifiers":     {func(a *agreement.Agreement) { a.Identifiers = a.Identifiers[:1] }, false},
+		"their order":     {func(a *agreement.Agreement) { slices.Reverse(a.Identifiers) }, false},
+		"what is ignored": {func(a *agreement.Agreement) { a.Identifiers[1].Ignore = nil }, false},
+	} {
+		a := parse(t, identified)
+		c.change(a)
+		if same := a.Basis() == basis; same != c.same {
+			t.Errorf("%s: the basis stays the same: %t, want %t", name, same, c.same)
+		}
+	}
+}

@@ -13,7 +13,7 @@ const headDomain = "sotto/v1/matches"
 // 4 bytes of slot, big-endian. Which matching it is, its name says, for which it is sealed.
 type head struct {
 	Serial       uint64 // that of what was kept later is larger
-	Agreement    [32]byte
+	Basis        [32]byte
 	Participants []string
 	At           int64 // Unix seconds
 	Slots        int64
@@ -22,11 +22,11 @@ type head struct {
 }
 
 func headOf(k numbered, people int64) head {
-	return head{k.serial, k.Agreement, k.Participants, k.At.Unix(), k.Slots, k.Spine, people}
+	return head{k.serial, k.Basis, k.Participants, k.At.Unix(), k.Slots, k.Spine, people}
 }
 
 func (h head) matching(id [32]byte) Matching {
-	return Matching{id, h.Agreement, h.Participants, seconds(h.At), h.Slots, h.Spine}
+	return Matching{id, h.Basis, h.Participants, seconds(h.At), h.Slots, h.Spine}
 }
 
 func readHead(r io.Reader) (h head, err error) {

@@ -37,7 +37,7 @@ const MaxSlots = math.MaxUint32
 // Matching is what there is to know of one that is complete: the same at all who took part.
 type Matching struct {
 	ID           [32]byte
-	Agreement    [32]byte  // hash of the agreement under which it was made
+	Basis        [32]byte  // agreement.Agreement.Basis of that under which it was made
 	Participants []string  // the parties, in the order of the matching; UTF-8
 	At           time.Time // in UTC, to the second
 	Slots        int64     // length of the spine, 1…MaxSlots

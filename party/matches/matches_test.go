@@ -61,7 +61,7 @@ func at(day int) time.Time { return time.Unix(1_700_000_000, 0).UTC().AddDate(0,
 // matching returns the nth matching, with a spine of that length.
 func matching(n int, slots int64) Matching {
 	return Matching{
-		ID: [32]byte{byte(n), 1}, Agreement: [32]byte{2}, Participants: []string{"bank", "shop"}, At: at(n),
+		ID: [32]byte{byte(n), 1}, Basis: [32]byte{2}, Participants: []string{"bank", "shop"}, At: at(n),
 		Slots: slots, Spine: [32]byte{byte(n), 3},
 	}
 }

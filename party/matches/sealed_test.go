@@ -24,7 +24,7 @@ func TestFilesAreSealed(t *testing.T) {
 	const bank = "a bank of some name"
 	m, slots := matching(1, 1<<31), spread(many, many, 1)
 	m.Participants = []string{bank, "shop"}
-	m.Agreement, m.Spine = [32]byte([]byte("the hash of what they agreed on.")), [32]byte([]byte("the hash of the spine that it is"))
+	m.Basis, m.Spine = [32]byte([]byte("the hash of what they agreed on.")), [32]byte([]byte("the hash of the spine that it is"))
 	for i := range slots {
 		slots[i] |= 0x57A70000
 	}
@@ -48,7 +48,7 @@ func TestFilesAreSealed(t *testing.T) {
 		for what, secret := range map[string][]byte{
 			"an id": id[:], "an id's beginning": id[:8], "a hash": hash[:12], "a hash's beginning": hash[:5],
 			"a hash's end and a slot": binary.BigEndian.AppendUint32(slices.Clone(hash[8:12]), slots[60]), "a party": []byte(bank),
-			"the agreement": m.Agreement[:8], "the spine": m.Spine[:8],
+			"the agreement": m.Basis[:8], "the spine": m.Spine[:8],
 		} {
 			if bytes.Contains(content, secret) {
 				t.Errorf("%s is in %s", what, name)
@@ -197,7 +197,7 @@ func TestVectors(t *testing.T) {
 	}
 	s := opened(t, folder, v)
 	m, ok := s.Current()
-	if !ok || m.ID[31] != 31 || m.Agreement[0] != 0xa0 || m.Spine[0] != 0xb0 || !slices.Equal(m.Participants, []string{"bank", "shop"}) ||
+	if !ok || m.ID[31] != 31 || m.Basis[0] != 0xa0 || m.Spine[0] != 0xb0 || !slices.Equal(m.Participants, []string{"bank", "shop"}) ||
 		m.At.Unix() != 1_700_000_500 || m.Slots != 10 {
 		t.Errorf("%+v", m)
 	}

@@ -152,7 +152,7 @@ func TestBrokenStreams(t *testing.T) {
 		must(t, p.begin())
 		left := at
 		err := p.runs[0].Send(list, func(*sottov1.ListPart) error {
-			if left--; left < 0 {
+			if left--; left == -1 {
 				return broken
 			}
 			return nil

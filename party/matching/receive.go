@@ -52,7 +52,7 @@ type incoming struct {
 // startReceiving checks that a list is due. The caller holds r.mu.
 func (r *Run) startReceiving(start *sottov1.MatchReceiveStart) (*incoming, error) {
 	list := protocol.ParseListID(start.GetList())
-	if r.step != begun {
+	if !r.takesLists() {
 		return nil, fault.New(fault.Protocol, "%s: comes out of order", list)
 	}
 	if err := r.learnLengths(start.GetLengths()); err != nil {

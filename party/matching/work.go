@@ -18,12 +18,16 @@ type work struct {
 func (r *Run) put(lists map[protocol.ListID]match.Points) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.step != begun {
+	if !r.takesLists() {
 		return fault.New(fault.Protocol, "the matching has ended")
 	}
 	maps.Copy(r.ready, lists)
 	return nil
 }
+
+// takesLists tells whether lists may come in: also of others who are still to find themselves in the spine, when this party has. The
+// caller holds r.mu.
+func (r *Run) takesLists() bool { return r.step == begun || r.step == found }
 
 // bring takes in this party's own list when it is back. It is never nil. A run that has died meanwhile takes none.
 func (r *Run) bring(own match.Points) error {
