@@ -170,6 +170,7 @@ func attackList(t *testing.T, other *play, list protocol.ListID, name string, ki
 
 // Guards lists of more than one message: none may take another's place.
 func TestTheCoordinatorSwapsChunks(t *testing.T) {
+	t.Parallel()
 	p := newPlay(t, tiny, people(0, protocol.ListChunk+10), people(0, 5))
 	must(t, p.begin())
 	list := protocol.ListID{Pass: protocol.PassTokens}
@@ -253,6 +254,7 @@ func TestTheUnionIsBroughtToAnother(t *testing.T) {
 
 // Guards that each list is served once in each direction.
 func TestReplays(t *testing.T) {
+	t.Parallel()
 	for parties := 2; parties <= 3; parties++ {
 		model := newPlay(t, tiny, few(parties)...)
 		must(t, model.run())

@@ -10,6 +10,7 @@ import (
 // same parties begin anew, with the same sets, for the same request and session, and each beginning has another name. The last one comes
 // to its end. (Who sees two runs would otherwise see who was there both times.)
 func TestInterruptedMatchings(t *testing.T) {
+	t.Parallel()
 	for parties := 2; parties <= 3; parties++ {
 		p := newPlay(t, tiny, few(parties)...)
 		names, secrets, seen := map[[32]byte]int{}, map[match.Exponent]bool{}, map[match.Point]int{}

@@ -151,6 +151,7 @@ func (c *course) do(next call) (err error) {
 // Guards the order of a matching: of all calls, in any order, exactly those succeed that are due; any other is a fault of the protocol,
 // and kills the run at that party for good. A matching whose calls are all due comes to its end, whatever their order.
 func TestAnyOrder(t *testing.T) {
+	t.Parallel()
 	wrong, whole := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		parties := rapid.SampledFrom([]int{2, 2, 2, 2, 2, 3}).Draw(t, "parties")

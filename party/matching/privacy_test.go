@@ -17,6 +17,7 @@ import (
 // Guards what all others together can see of a party: none of the points that it sends is one that they can compute themselves, from
 // anybody's id or dummy and all their own secrets. (That they look random otherwise, package match shows.)
 func TestOthersCannotComputeWhatAPartySends(t *testing.T) {
+	t.Parallel()
 	for parties := 2; parties <= 3; parties++ {
 		p := newPlay(t, tiny, few(parties)...)
 		must(t, p.run())
@@ -137,6 +138,7 @@ func marshal(t *testing.T, message proto.Message) []byte {
 
 // Guards that nothing but the announced lengths shows in the number and size of messages.
 func TestSizesFollowFromTheLengths(t *testing.T) {
+	t.Parallel()
 	for _, sets := range [][][]ids.ID{{people(0, 5), people(3, 9)}, {people(0, 5), nil, people(3, 9)}} {
 		p := newPlay(t, usual, sets...)
 		must(t, p.run())
@@ -177,6 +179,7 @@ func TestSizesFollowFromTheLengths(t *testing.T) {
 // has nothing to do with the one in which it came, and in pass C in the very same, or people would have others' slots. False alarms:
 // 8 rank correlations at 5.5 σ, below 10⁻⁶.
 func TestOrders(t *testing.T) {
+	t.Parallel()
 	p := newPlay(t, usual, people(0, 30), people(20, 60), people(10, 25))
 	must(t, p.run())
 	shuffled, kept := 0, 0

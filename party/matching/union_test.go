@@ -12,6 +12,7 @@ import (
 // Guards what the coordinator can do as it merges the tokens and signs their union: a token more is a slot of nobody, and its order means
 // nothing; a token less, twice, or that is no point ends the matching with an error of that class at some party, and nobody has an outcome.
 func TestTheCoordinatorChangesTheUnion(t *testing.T) {
+	t.Parallel()
 	raised := func(points match.Points) match.Points {
 		raised, err := match.Raise(nil, points, &match.NewSecrets().Token)
 		must(t, err)
