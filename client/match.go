@@ -129,10 +129,7 @@ func (c *Client) matched(request *protocol.Matching, signed *sottov1.Signed, out
 	}
 	m := &Matching{
 		ID: hex.EncodeToString(id[:]), Spine: hex.EncodeToString(agreed.Spine[:]), Slots: agreed.Slots,
-		At: time.Unix(request.Begun, 0).UTC(), NotKept: []string{},
-	}
-	for _, p := range c.agreement.Parties {
-		m.Parties = append(m.Parties, p.Name)
+		At: time.Unix(request.Begun, 0).UTC(), Parties: c.agreement.PartyNames(), NotKept: []string{}, Hops: []Hop{},
 	}
 	for _, name := range outcome.GetNotKept() {
 		if _, ok := c.agreement.Party(name); !ok {

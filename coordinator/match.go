@@ -237,9 +237,5 @@ func (m *matchRun) each(ctx context.Context, patience time.Duration, call func(c
 
 // forget ends the matching everywhere. Parties that have kept their slots keep them.
 func (m *matchRun) forget() {
-	var parties []string
-	for _, p := range m.Agreement.Parties {
-		parties = append(parties, p.Name)
-	}
-	m.forgetAt(parties, m.session)
+	m.forgetAt(m.Agreement.PartyNames(), m.session)
 }

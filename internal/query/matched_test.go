@@ -276,3 +276,25 @@ func with(q *query.Query, change func(q *query.Query)) *query.Query {
 	change(&changed)
 	return &changed
 }
+
+// Guards who is counted without a slot: in a total everybody; elsewhere nobody, in any of
+// the chains that are added up, or else somebody would be counted twice.
+func TestCountsAll(t *testing.T) {
+	for name, c := range map[string]struct {
+		q    *query.Query
+		want bool
+	}{
+		"hashed":    {about("a.member || b.member", 100), true},
+		"overlap":   {matched(question(100, 100), 150), false},
+		"reach":     {matched(about("a.member || b.member", 100), 150), false},
+		"frequency": {matched(counting(about("[a.member, b.vip]", 100), query.Frequency), 150), false},
+		"total":     {matched(counting(about("[a.member, b.vip]", 100), query.Total), 150), true},
+	} {
+		p, err := query.NewPlan(c.q)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if p.CountsAll() != c.want {
+			t.Errorf("%s: counts all: %t, want %t", name, p.CountsAll(), c.want)
+		}
+	}
+}
