@@ -129,9 +129,8 @@ func (l *matchLists) after(one *list) []protocol.ListID {
 	switch {
 	case one.Pass == protocol.PassTokens && one.Hop == 0:
 		return nil
-	case one.Pass == protocol.PassOwn && one.Hop == 1:
-		return []protocol.ListID{{Pass: protocol.PassTokens, Owner: one.Owner}}
-	case one.Pass == protocol.PassSlots && one.Hop == 0:
+	case one.Pass == protocol.PassOwn && one.Hop == 1, one.Pass == protocol.PassSlots && one.Hop == 0:
+		// Own lists could go home at once. They wait for all tokens, for while the union is at one party, all others have time.
 		var all []protocol.ListID
 		for owner := range n {
 			all = append(all, protocol.ListID{Pass: protocol.PassTokens, Owner: owner, Hop: n - 1})

@@ -15,7 +15,7 @@ import (
 	"github.com/sotto-dev/sotto/party/subjects"
 )
 
-// said is what happens at bank in the middle of a matching: some are erased, others withdraw, customers come and go.
+// What happens at bank in the middle of a matching, and to whom.
 var (
 	erasedWhileMatching    = []int{0, 1, 2}
 	withdrawnWhileMatching = []int{10, 11, 12}
@@ -69,10 +69,10 @@ func TestSaidWhileMatching(t *testing.T) {
 				c.people[i].knows[1] = c.people[i].knows[0]
 				c.people[i].knows[1].is = true
 			}
-			c.again(func() {})
 			bank := c.party("bank")
-			for _, p := range c.parties { // which a question has frozen
-				c.must(func() error { _, err := p.node.Refresh(context.Background(), "owner"); return err }())
+			for _, p := range c.parties {
+				_, err := p.node.Refresh(context.Background(), "owner")
+				c.must(err)
 			}
 			c.matchAll()
 			var all sync.WaitGroup

@@ -17,9 +17,9 @@ func TestEverybodyHasASlot(t *testing.T) {
 		sets    [][]ids.ID
 	}{
 		{usual, [][]ids.ID{people(0, 40), people(20, 70)}},
-		{tiny, [][]ids.ID{people(0, 4200), people(4100, 4300)}},
+		{tiny, [][]ids.ID{people(0, 4110), people(4090, 4130)}},
 		{usual, [][]ids.ID{people(0, 10), nil}},
-		{usual, [][]ids.ID{people(0, 40), people(20, 70), people(30, 35)}},
+		{tiny, [][]ids.ID{people(0, 40), people(20, 70), people(30, 35)}},
 		{tiny, [][]ids.ID{people(0, 10), people(5, 15), people(8, 20), people(0, 20)}},
 		{tiny, [][]ids.ID{people(0, 5), people(1, 6), people(2, 7), people(3, 8), people(4, 9)}},
 	} {

@@ -44,7 +44,7 @@ type incoming struct {
 	list   protocol.ListID
 	from   int
 	length int
-	digest [32]byte // of the union, as the coordinator has signed it; zero for other lists
+	digest *[32]byte // of the union as the coordinator has signed it for all, where this is it
 	work   work
 	points match.Points // as they came
 }
@@ -74,7 +74,7 @@ func (r *Run) startReceiving(start *sottov1.MatchReceiveStart) (*incoming, error
 		}
 		union = r.union.Length
 		if in.from == r.route.Parties() {
-			in.digest = r.union.Digest
+			in.digest = &r.union.Digest
 		}
 	}
 	in.length = int(r.route.Length(list, union))
@@ -218,7 +218,7 @@ func (in *incoming) handOver(next func() (*sottov1.ListPart, error), digest [32]
 	}); err != nil {
 		return err
 	}
-	if in.digest != [32]byte{} && digest != in.digest {
+	if in.digest != nil && digest != *in.digest {
 		return fault.New(fault.Protocol, "%s: is not the one that the coordinator has signed for all", in.list)
 	}
 	if _, err := next(); !errors.Is(err, io.EOF) {
