@@ -32,6 +32,7 @@ func (n *Node) keepMatching(s *matchSession, approvals []*sottov1.Signed) error 
 	if now != s.snapshot {
 		people, slots = still(now, people, slots)
 	}
+	n.trace("match: people settled")
 	m := matches.Matching{
 		ID: outcome.Matching, Basis: n.agreement.Basis(), Participants: n.agreement.PartyNames(),
 		At: time.Unix(s.matching.Begun, 0).UTC(), Slots: outcome.Slots, Spine: outcome.Spine,

@@ -55,13 +55,14 @@ func numbersOf(m protoreflect.Message, number func(int64), piece func([]byte)) {
 // TestMatchingLeaksNothing guards what anybody sees of a matching but the parties themselves: no id of a customer, and no exact number
 // of them, is in any message, on either end of the wires, in a log, in an error or what the analyst is told, or in clear in a file.
 func TestMatchingLeaksNothing(t *testing.T) {
+	t.Parallel()
 	c := startMatching(t, setup{seed: 650}, nil)
-	counts := map[string]int64{"bank's customers": 1_137, "cinema's customers": 903, "both's customers": 411, "everybody": 1_137 + 903 - 411}
+	counts := map[string]int64{"bank's customers": 1_137, "cinema's customers": 1_061, "both's customers": 1_013, "everybody": 1_137 + 1_061 - 1_013}
 	c.again(func() {
 		c.people = nil
 		for i := range int(counts["everybody"]) {
 			id, _ := ids.Normalizer{Type: ids.Opaque}.ID(written(i))
-			c.people = append(c.people, person{id: id, knows: []customer{{is: i < 1_137}, {is: i >= 1_137-411}}})
+			c.people = append(c.people, person{id: id, knows: []customer{{is: i < 1_137}, {is: i >= 1_137-1_013}}})
 		}
 	})
 	c.back()
@@ -105,7 +106,7 @@ func TestMatchingLeaksNothing(t *testing.T) {
 	c.must(err)
 	tell(m, err)
 	tell(c.analysts[0].Catalog(context.Background()))
-	for i, breaks := range []moment{matchMoments[1], matchMoments[6], matchMoments[7], matchMoments[9], matchMoments[11], matchMoments[13]} {
+	for i, breaks := range []moment{matchMoments[1], matchMoments[6], matchMoments[9], matchMoments[13]} {
 		c.ends.on(breaks.inward, partyNames[i%2], breaks.method, as(func(body proto.Message) {
 			switch body := body.(type) {
 			case *sottov1.ListPart:
@@ -116,8 +117,6 @@ func TestMatchingLeaksNothing(t *testing.T) {
 				if chunk := body.GetPart().GetChunk(); chunk != nil {
 					body.GetPart().GetPart().(*sottov1.ListPart_Chunk).Chunk = chunk[:len(chunk)-32]
 				}
-			case *sottov1.MatchReceiveResponse:
-				body.Worked *= 2
 			default:
 				proto.Reset(body)
 			}
@@ -137,7 +136,7 @@ func TestMatchingLeaksNothing(t *testing.T) {
 	c.tap.clear()
 	c.ends.clear()
 	c.tidy()
-	if messages < 200 || strings.Count(said.String(), "\n") < 10 {
+	if messages < 200 || strings.Count(said.String(), "\n") < 8 {
 		t.Fatalf("only %d messages were seen, and said was %s", messages, &said)
 	}
 	for what := range wrong {
@@ -161,7 +160,7 @@ func TestMatchingLeaksNothing(t *testing.T) {
 		t.Fatal("the log does not tell of matchings")
 	}
 	secrets := map[string][]byte{}
-	for _, i := range []int{0, 1, 400, 800, 1_000, 1_136, 1_137, 1_500} {
+	for _, i := range []int{0, 1, 400, 800, 1_000, 1_136, 1_137, 1_184} {
 		id := c.people[i].id
 		secrets[written(i)] = []byte(written(i))
 		secrets[written(i)+" as bytes"] = id[:8]

@@ -22,6 +22,7 @@ import (
 // the analyst's organisation; and that a signed request buys one matching, whatever a coordinator does with it, also if nothing came
 // of that one.
 func TestMatchingIsCharged(t *testing.T) {
+	t.Parallel()
 	c := startMatching(t, setup{seed: 610, parties: 3, asking: []string{"agency"}}, nil)
 	var signed *sottov1.Signed
 	c.tap.on(to, "bank", "MatchPrepare", watching(func(m message) {
@@ -82,6 +83,7 @@ func TestMatchingIsCharged(t *testing.T) {
 // TestMatchingBudget guards what a party's spent budget does to a matching: it is refused in that party's name and in words, nobody is
 // charged, what others have reserved lapses, and nothing leaves anybody.
 func TestMatchingBudget(t *testing.T) {
+	t.Parallel()
 	c := startMatching(t, setup{seed: 611, parties: 3, limits: map[string]config.Limits{"cinema": {PeriodLimits: config.PeriodLimits{EpsilonTotal: 5_000_000}}}}, nil)
 	c.matchAll() // 3 of 5
 	before, held := c.charges(), c.held()
@@ -112,6 +114,7 @@ func TestMatchingBudget(t *testing.T) {
 // TestQuestionsGoOnWhileMatching guards what questions are over while a matching is under way: the slots of before, to their end, and
 // the new ones by themselves once all parties have them. A matching begun in the middle of a question harms neither.
 func TestQuestionsGoOnWhileMatching(t *testing.T) {
+	t.Parallel()
 	c := startMatching(t, setup{seed: 612}, nil)
 	q := c.everybody()
 	check := func(when, layout, spine string) {

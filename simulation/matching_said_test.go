@@ -28,6 +28,7 @@ var (
 // came in with a refresh has no slot, or one that counts for nothing. The matching itself goes through, and nobody else is touched.
 // That one of the some 30 numbers has noise has a probability below 10⁻⁶: see released.
 func TestSaidWhileMatching(t *testing.T) {
+	t.Parallel()
 	inLists := func(c *cluster, do func()) { c.tap.when("bank", matchMoments[9], func(context.Context) { do() }) }
 	beforeKeep := func(c *cluster, do func()) {
 		c.tap.when("bank", moment{method: "MatchKeep", inward: to}, func(context.Context) { do() })
@@ -58,8 +59,9 @@ func TestSaidWhileMatching(t *testing.T) {
 		}
 	}
 	for name, when := range map[string]func(c *cluster, do func()){
-		"in its lists": inLists, "before it is kept": beforeKeep, "when all have agreed": at("match: agreed"), "while its file is written": at("file: written"),
-		"before the exchange": at("match: others dropped"),
+		"in its lists": inLists, "before it is kept": beforeKeep, "when all have agreed": at("match: agreed"), "before its file is written": at("match: people settled"),
+		"while its file is written": at("file: written"),
+		"before the exchange":       at("match: others dropped"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

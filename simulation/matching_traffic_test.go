@@ -86,6 +86,7 @@ func (w *traffic) take(m message) {
 // and their lengths, follow from the lengths of the parties' lists and of the union, whoever overlaps with whom: nobody at all, or
 // everybody of the two smaller parties with the other, or with one another.
 func TestMatchingTrafficTellsNothing(t *testing.T) {
+	t.Parallel()
 	knows := map[string][3]func(i int) bool{
 		"nobody":           {func(i int) bool { return i < 60 }, func(i int) bool { return i >= 60 && i < 80 }, func(i int) bool { return i >= 80 }},
 		"all with the one": {func(i int) bool { return i < 60 }, func(i int) bool { return i < 20 }, func(i int) bool { return i >= 20 && i < 40 }},

@@ -18,7 +18,7 @@ import (
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
 
-// few is of how many people matchings are made here: each party knows some 40 of them.
+// few is of how many people matchings are made here: the first party knows them all, and each other some 40.
 const few = 100
 
 // startMatching builds a cluster whose parties agree on matchings of few people, covered by few dummies, and on what change makes of
@@ -34,23 +34,21 @@ func startMatching(t testing.TB, s setup, change func(a *agreement.Agreement)) *
 			change(c.agreement)
 		}
 		c.must(c.agreement.Check())
-		if c.outside != "" { // that party makes up its people by itself
-			for i := few; i < len(c.people); i++ {
-				for party := range c.people[i].knows {
-					if partyNames[party] != c.outside {
-						c.people[i].knows[party] = customer{}
-					}
-				}
-			}
-			return
-		}
-		c.people = c.people[:few:few]
-		for i := range c.people {
-			id, _ := ids.Normalizer{Type: ids.Opaque}.ID(written(i))
-			c.people[i].id = id
-		}
+		c.people = fewPeople(c.people)
 	})
 	return c
+}
+
+// fewPeople are the first of some, with ids that can be written; the first party knows them all, and has the longest list.
+func fewPeople(all []person) []person {
+	all = all[:few:few]
+	for i := range all {
+		all[i].id, _ = ids.Normalizer{Type: ids.Opaque}.ID(written(i))
+		if !all[i].knows[0].is {
+			all[i].knows[0] = customer{is: true, dimensions: map[string]string{}}
+		}
+	}
+	return all
 }
 
 // written is the id of a person of startMatching as people write it.
