@@ -6,7 +6,6 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
@@ -90,7 +89,7 @@ func (r *relay) run(ctx context.Context) error {
 		close(finished)
 		return nil
 	})
-	g.Go(func() error { return r.watch(ctx, finished) })
+	g.Go(func() error { return r.watch(ctx, finished, r.relayed.Load, r.toBlame) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -208,31 +207,13 @@ func (r *relay) send(to int, m *sottov1.ContributeRequest) error {
 	return nil
 }
 
-// watch ends the relay when nothing has moved for the coordinator's patience. The party to blame is the first whose pump
-// waits for it: all before it wait for those behind them to take what they sent.
-func (r *relay) watch(ctx context.Context, finished <-chan struct{}) error {
-	tick := time.NewTicker(r.Patience / 4)
-	defer tick.Stop()
-	last, since := int64(-1), time.Now()
-	for {
-		select {
-		case <-finished:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-		if now := r.relayed.Load(); now != last {
-			last, since = now, time.Now()
-			continue
-		}
-		if time.Since(since) < r.Patience {
-			continue
-		}
-		for i := range r.hops {
-			if r.receiving[i].Load() {
-				return at(r.hops[i].Party, fault.New(fault.Unavailable, "no block within %s", r.Patience))
-			}
+// toBlame is the first hop whose pump waits for it, when nothing has moved for too long: all before it wait for those behind them to
+// take what they sent. Nil if no pump waits.
+func (r *relay) toBlame() error {
+	for i := range r.hops {
+		if r.receiving[i].Load() {
+			return at(r.hops[i].Party, fault.New(fault.Unavailable, "no block within %s", r.Patience))
 		}
 	}
+	return nil
 }

@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -57,7 +56,7 @@ func (m *matchRun) lists(ctx context.Context) error {
 	}
 	finished := make(chan struct{})
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return l.watch(ctx, finished) })
+	g.Go(func() error { return l.watch(ctx, finished, l.moved.Load, l.toBlame) })
 	g.Go(func() error {
 		defer close(finished)
 		// The first that fails ends all the others, which would wait for it.
@@ -176,31 +175,13 @@ func (l *matchLists) nameOf(place int) string {
 	return l.Agreement.Parties[place].Name
 }
 
-// watch ends the lists when nothing has moved for the coordinator's patience. To blame is any party that a list waits for: who
-// sends it, while it waits for the next part; else who receives it.
-func (l *matchLists) watch(ctx context.Context, finished <-chan struct{}) error {
-	tick := time.NewTicker(l.Patience / 4)
-	defer tick.Stop()
-	last, since := int64(-1), time.Now()
-	for {
-		select {
-		case <-finished:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-		if now := l.moved.Load(); now != last {
-			last, since = now, time.Now()
-			continue
-		}
-		if time.Since(since) < l.Patience {
-			continue
-		}
-		for _, one := range l.all {
-			if party := one.waits.Load(); party != nobody {
-				return at(l.nameOf(int(party)), fault.New(fault.Unavailable, "%s: nothing has moved within %s", one.ListID, l.Patience))
-			}
+// toBlame is whom a list waits for, when nothing has moved for too long: who sends it, while it waits for the next part; else who
+// receives it. Nil if none waits for anybody.
+func (l *matchLists) toBlame() error {
+	for _, one := range l.all {
+		if party := one.waits.Load(); party != nobody {
+			return at(l.nameOf(int(party)), fault.New(fault.Unavailable, "%s: nothing has moved within %s", one.ListID, l.Patience))
 		}
 	}
+	return nil
 }

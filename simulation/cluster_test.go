@@ -24,19 +24,30 @@ import (
 
 // setup says what collaboration a test wants. Zero values stand for the defaults.
 type setup struct {
-	parties  int                      // 2
-	analysts int                      // 1
-	noise    agreement.Noise          // everyone
-	total    float64                  // ε that each party may spend in all: 1000
-	patience time.Duration            // of the coordinator: a minute
-	running  int                      // questions at a time: the coordinator's default
-	seed     uint64                   // of the population
-	unknown  []string                 // parties that nobody is a customer of
-	limits   map[string]config.Limits // of single parties
-	purposes map[string][]string      // that single parties answer for; the others for all agreed ones
-	asking   []string                 // organisations of the analysts, as far as they are not the analysts' names
-	outside  string                   // a party that is no part of this process
-	matched  bool                     // the matched layout is agreed on, too
+	parties  int                        // 2
+	analysts int                        // 1
+	noise    agreement.Noise            // everyone
+	total    float64                    // ε that each party may spend in all: 1000
+	patience time.Duration              // of the coordinator: a minute
+	running  int                        // questions at a time: the coordinator's default
+	seed     uint64                     // of the population
+	unknown  []string                   // parties that nobody is a customer of
+	limits   map[string]config.Limits   // of single parties
+	purposes map[string][]string        // that single parties answer for; the others for all agreed ones
+	asking   []string                   // organisations of the analysts, as far as they are not the analysts' names
+	outside  string                     // a party that is no part of this process
+	matched  bool                       // the matched layout is agreed on, too
+	few      bool                       // of the population only fewPeople
+	agreed   func(*agreement.Agreement) // changes the agreement before anybody has it; nil for nothing
+}
+
+// population is who there is.
+func population(seed uint64, parties int, few bool) []person {
+	all := people(rand.New(rand.NewPCG(seed, 1)), parties)
+	if few {
+		return fewPeople(all)
+	}
+	return all
 }
 
 // cluster is a collaboration in this process: every node with an identity, a state or store, and an address of its own.
@@ -73,7 +84,7 @@ func start(t testing.TB, s setup) *cluster {
 		s.patience = time.Minute
 	}
 	c := &cluster{
-		TB: t, setup: s, people: people(rand.New(rand.NewPCG(s.seed, 1)), s.parties), keys: map[string]*identity.Key{},
+		TB: t, setup: s, people: population(s.seed, s.parties, s.few), keys: map[string]*identity.Key{},
 		tap: &tap{}, ends: &tap{}, log: &logBuffer{}, label: fmt.Sprintf("cluster-%d", clusters.Add(1)),
 	}
 	for _, name := range s.unknown {
@@ -142,6 +153,9 @@ func (c *cluster) startNodes() {
 			analyst.Organisation = c.asking[i]
 		}
 		a.Analysts = append(a.Analysts, analyst)
+	}
+	if c.agreed != nil {
+		c.agreed(a)
 	}
 	c.must(a.Check())
 	for i := range c.setup.parties {

@@ -34,7 +34,7 @@ func (c *cluster) ended(what string, session []byte, held map[string][][32]byte,
 // parties forget it and its secrets, nothing is stored, nothing is charged before it is opened, and the next one works at once.
 func TestMatchingGivenUp(t *testing.T) {
 	t.Parallel()
-	c := startMatching(t, setup{seed: 600}, nil)
+	c := startMatching(t, setup{seed: 600})
 	for i, m := range matchMoments {
 		party := []string{"bank", "cinema"}[i%2]
 		what := fmt.Sprintf("given up on %s of %s", m.name, party)
@@ -70,7 +70,7 @@ func TestMatchingGivenUp(t *testing.T) {
 // TestMatchingGivenUpTooLate guards the one stage that is not cut off: once parties store their slots all of them are let, though the
 // analyst has left.
 func TestMatchingGivenUpTooLate(t *testing.T) {
-	c := startMatching(t, setup{seed: 601}, nil)
+	c := startMatching(t, setup{seed: 601})
 	held := c.held()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -101,7 +101,7 @@ func TestMatchingGivenUpTooLate(t *testing.T) {
 // connections: all parties forget it by themselves, the analyst is told, and the next one works when the coordinator is back.
 func TestMatchingWithoutCoordinator(t *testing.T) {
 	t.Parallel()
-	c := startMatching(t, setup{seed: 602, parties: 3}, nil)
+	c := startMatching(t, setup{seed: 602, parties: 3})
 	for i, m := range []moment{matchMoments[1], matchMoments[6], matchMoments[9], matchMoments[13]} {
 		for _, end := range []struct {
 			name string
@@ -142,7 +142,7 @@ func TestPartyHangsInMatching(t *testing.T) {
 	stuck := func(party string, m moment) {
 		t.Run(party+" "+m.name, func(t *testing.T) {
 			t.Parallel()
-			c := startMatching(t, setup{seed: 603, parties: 3, patience: 2 * time.Second}, nil)
+			c := startMatching(t, setup{seed: 603, parties: 3, patience: 2 * time.Second})
 			held, before, session := c.held(), c.charges(), c.sessionOf()
 			happened := c.ends.when(party, m, func(call context.Context) { <-call.Done() })
 			_, err := c.match()
@@ -172,7 +172,7 @@ func TestPartyHangsInMatching(t *testing.T) {
 // named, and that the next one works when it is back.
 func TestPartyLeavesMatching(t *testing.T) {
 	t.Parallel()
-	c := startMatching(t, setup{seed: 604, parties: 3}, nil)
+	c := startMatching(t, setup{seed: 604, parties: 3})
 	cinema := c.party("cinema")
 	for i, m := range []moment{matchMoments[1], matchMoments[6], matchMoments[9], matchMoments[12]} {
 		for name, end := range map[string]func(){"stops": cinema.stop, "crashes": cinema.crash} {
@@ -215,7 +215,7 @@ func TestPartyLeavesMatching(t *testing.T) {
 // TestTwoMatchingsAtOnce guards that there is one matching at a time, at the coordinator and at every party, whoever asks; the one
 // that is under way is not harmed.
 func TestTwoMatchingsAtOnce(t *testing.T) {
-	c := startMatching(t, setup{seed: 605, analysts: 2}, nil)
+	c := startMatching(t, setup{seed: 605, analysts: 2})
 	goOn, reached := make(chan struct{}), make(chan struct{})
 	c.tap.when("bank", matchMoments[6], func(context.Context) {
 		close(reached)

@@ -113,7 +113,7 @@ func (c *cluster) runMatch(breaks bool) (*client.Matching, error) {
 func TestMatchDeathsAreAllPoints(t *testing.T) {
 	var mu sync.Mutex
 	seen, listed := map[string]int{}, map[string]int{}
-	c := startMatching(t, setup{seed: 620}, nil)
+	c := startMatching(t, setup{seed: 620})
 	bank := c.party("bank")
 	bank.stop()
 	bank.trace = func(point string) {
@@ -161,8 +161,8 @@ func TestMatchDeathsAreAllPoints(t *testing.T) {
 // A seeded choice of a dozen points, the moments about a charge and about what is stored among them, is tried; with SOTTO_LONG=1 all.
 func TestKilledAtEveryPointOfAMatching(t *testing.T) {
 	t.Parallel()
-	c := startMatching(t, setup{seed: 621, outside: "bank", total: 10_000}, nil)
-	bank := c.startFew()
+	c := startMatching(t, setup{seed: 621, outside: "bank", total: 10_000})
+	bank := c.startProcess()
 	c.back()
 	c.matchAll()
 	c.matchAll()
@@ -227,7 +227,7 @@ func (c *cluster) dieMatching(bank *process, d matchDeath) {
 		c.Errorf("%s: that bank has kept the matching is %v", d.name(), ok)
 	}
 
-	bank.runFew()
+	bank.run()
 	c.back()
 	if after := c.party("bank").journal(); len(after.released) != len(left.released) || len(after.reserved) > 0 {
 		c.Errorf("%s: after the restart %d matchings are charged, were %d; %d are reserved", d.name(), len(after.released), len(left.released), len(after.reserved))

@@ -56,7 +56,7 @@ func numbersOf(m protoreflect.Message, number func(int64), piece func([]byte)) {
 // of them, is in any message, on either end of the wires, in a log, in an error or what the analyst is told, or in clear in a file.
 func TestMatchingLeaksNothing(t *testing.T) {
 	t.Parallel()
-	c := startMatching(t, setup{seed: 650}, nil)
+	c := startMatching(t, setup{seed: 650})
 	counts := map[string]int64{"bank's customers": 1_137, "cinema's customers": 1_061, "both's customers": 1_013, "everybody": 1_137 + 1_061 - 1_013}
 	c.again(func() {
 		c.people = nil

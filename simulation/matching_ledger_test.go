@@ -23,7 +23,7 @@ import (
 // of that one.
 func TestMatchingIsCharged(t *testing.T) {
 	t.Parallel()
-	c := startMatching(t, setup{seed: 610, parties: 3, asking: []string{"agency"}}, nil)
+	c := startMatching(t, setup{seed: 610, parties: 3, asking: []string{"agency"}})
 	var signed *sottov1.Signed
 	c.tap.on(to, "bank", "MatchPrepare", watching(func(m message) {
 		signed = proto.Clone(m.body.(*sottov1.MatchPrepareRequest).GetMatching()).(*sottov1.Signed)
@@ -84,7 +84,7 @@ func TestMatchingIsCharged(t *testing.T) {
 // charged, what others have reserved lapses, and nothing leaves anybody.
 func TestMatchingBudget(t *testing.T) {
 	t.Parallel()
-	c := startMatching(t, setup{seed: 611, parties: 3, limits: map[string]config.Limits{"cinema": {PeriodLimits: config.PeriodLimits{EpsilonTotal: 5_000_000}}}}, nil)
+	c := startMatching(t, setup{seed: 611, parties: 3, limits: map[string]config.Limits{"cinema": {PeriodLimits: config.PeriodLimits{EpsilonTotal: 5_000_000}}}})
 	c.matchAll() // 3 of 5
 	before, held := c.charges(), c.held()
 	var left []func() int
@@ -115,7 +115,7 @@ func TestMatchingBudget(t *testing.T) {
 // the new ones by themselves once all parties have them. A matching begun in the middle of a question harms neither.
 func TestQuestionsGoOnWhileMatching(t *testing.T) {
 	t.Parallel()
-	c := startMatching(t, setup{seed: 612}, nil)
+	c := startMatching(t, setup{seed: 612})
 	q := c.everybody()
 	check := func(when, layout, spine string) {
 		t.Helper()
@@ -152,7 +152,7 @@ func TestQuestionsGoOnWhileMatching(t *testing.T) {
 // has: each party refuses one that is early, also if the one before failed after it was paid for, and after a restart.
 func TestMatchingOnSchedule(t *testing.T) {
 	const every = 48 * time.Hour
-	c := startMatching(t, setup{seed: 613}, func(a *agreement.Agreement) { a.Matching.Every = every })
+	c := startMatching(t, setup{seed: 613, agreed: func(a *agreement.Agreement) { a.Matching.Every = every }})
 	begun := c.now()
 	early := func() {
 		t.Helper()

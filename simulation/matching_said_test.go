@@ -65,7 +65,7 @@ func TestSaidWhileMatching(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := startMatching(t, setup{seed: 630, noise: agreement.NoiseCoordinator, total: 100_000}, nil)
+			c := startMatching(t, setup{seed: 630, noise: agreement.NoiseCoordinator, total: 100_000})
 			for i := range 40 { // whoever is concerned is a customer of both but for those who come
 				c.people[i].knows[0] = customer{is: !slices.Contains(addedWhileMatching, i), gold: true, dimensions: map[string]string{}}
 				c.people[i].knows[1] = c.people[i].knows[0]

@@ -93,7 +93,7 @@ func TestMatchingTrafficTellsNothing(t *testing.T) {
 		"all three":        {func(i int) bool { return i < 60 }, func(i int) bool { return i < 20 }, func(i int) bool { return i < 20 }},
 		"the small ones":   {func(i int) bool { return i < 60 }, func(i int) bool { return i >= 60 && i < 80 }, func(i int) bool { return i >= 60 && i < 80 }},
 	}
-	c := startMatching(t, setup{seed: 640, parties: 3}, nil)
+	c := startMatching(t, setup{seed: 640, parties: 3})
 	c.matchAll() // parties say which matchings they have: from here on two, each time
 	c.matchAll()
 	var first *traffic

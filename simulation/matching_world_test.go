@@ -21,22 +21,19 @@ import (
 // few is of how many people matchings are made here: the first party knows them all, and each other some 40.
 const few = 100
 
-// startMatching builds a cluster whose parties agree on matchings of few people, covered by few dummies, and on what change makes of
-// the agreement besides.
-func startMatching(t testing.TB, s setup, change func(a *agreement.Agreement)) *cluster {
+// startMatching builds a cluster whose parties agree on matchings of few people, covered by few dummies.
+func startMatching(t testing.TB, s setup) *cluster {
 	t.Helper()
-	s.matched = true
-	c := start(t, s)
-	c.again(func() {
-		c.agreement.Matching = agreement.Matching{Epsilon: 1_000_000, Delta: 1e-6}
-		c.agreement.Limits.DeltaTotal = 1e-3
-		if change != nil {
-			change(c.agreement)
+	s.matched, s.few = true, true
+	more := s.agreed
+	s.agreed = func(a *agreement.Agreement) {
+		a.Matching = agreement.Matching{Epsilon: 1_000_000, Delta: 1e-6}
+		a.Limits.DeltaTotal = 1e-3
+		if more != nil {
+			more(a)
 		}
-		c.must(c.agreement.Check())
-		c.people = fewPeople(c.people)
-	})
-	return c
+	}
+	return start(t, s)
 }
 
 // fewPeople are the first of some, with ids that can be written; the first party knows them all, and has the longest list.

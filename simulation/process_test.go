@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -42,6 +41,7 @@ func TestMain(m *testing.M) {
 type outside struct {
 	Index, Parties int
 	Seed           uint64
+	Few            bool
 }
 
 // beParty is a party's whole process. On each line of its input it is told where it is to end, as by a power cut: how often
@@ -88,7 +88,7 @@ func beParty(folder string) error {
 	fmt.Println("ready")
 	return errors.Join(party.Serve(ctx, party.Options{
 		Agreement: a, Config: own, Key: key, State: kept, Trace: death.trace,
-		Load: loader(people(rand.New(rand.NewPCG(told.Seed, 1)), told.Parties), told.Index, own),
+		Load: loader(population(told.Seed, told.Parties, told.Few), told.Index, own),
 	}, listener), kept.Close())
 }
 
@@ -133,7 +133,7 @@ func (c *cluster) startProcess() *process {
 	c.Helper()
 	p := &process{cluster: c, name: c.outside, folder: filepath.Dir(c.party(c.outside).folder)}
 	c.must(c.agreement.Write(filepath.Join(p.folder, "agreement.yaml")))
-	encoded, err := json.Marshal(outside{c.party(p.name).index, c.setup.parties, c.seed})
+	encoded, err := json.Marshal(outside{c.party(p.name).index, c.setup.parties, c.seed, c.few})
 	c.must(err)
 	c.must(os.WriteFile(filepath.Join(p.folder, "outside.json"), encoded, 0o600))
 	c.Cleanup(func() {

@@ -76,12 +76,19 @@ func printProcesses(w io.Writer, all []benchProcess, cpu float64) error {
 	return out.Flush()
 }
 
-// inWorkFolder calls do with a folder to work in, which goes afterwards unless it is to be kept.
-func inWorkFolder(keep string, do func(dir string) error) (err error) {
+// measured calls measure with a folder to work in, which goes afterwards unless it is to be kept, and prints what it returns.
+func measured[R interface{ print(c console) error }](c console, keep string, asJSON bool, measure func(dir string) (R, error)) (err error) {
 	dir, cleanUp, err := workFolder(keep)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, cleanUp()) }()
-	return do(dir)
+	report, err := measure(dir)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(c.out, report)
+	}
+	return report.print(c)
 }

@@ -39,16 +39,7 @@ type benchMatchReport struct {
 }
 
 func (b *benchMatchCommand) Run(ctx context.Context, c console) error {
-	return inWorkFolder(b.Keep, func(dir string) error {
-		report, err := b.measure(ctx, c, dir)
-		if err != nil {
-			return err
-		}
-		if b.JSON {
-			return printJSON(c.out, report)
-		}
-		return report.print(c)
-	})
+	return measured(c, b.Keep, b.JSON, func(dir string) (*benchMatchReport, error) { return b.measure(ctx, c, dir) })
 }
 
 func (b *benchMatchCommand) measure(ctx context.Context, c console, dir string) (*benchMatchReport, error) {

@@ -51,16 +51,7 @@ type benchReport struct {
 }
 
 func (b *benchOverlapCommand) Run(ctx context.Context, c console) error {
-	return inWorkFolder(b.Keep, func(dir string) error {
-		report, err := b.measure(ctx, c, dir)
-		if err != nil {
-			return err
-		}
-		if b.JSON {
-			return printJSON(c.out, report)
-		}
-		return report.print(c)
-	})
+	return measured(c, b.Keep, b.JSON, func(dir string) (*benchReport, error) { return b.measure(ctx, c, dir) })
 }
 
 func (b *benchOverlapCommand) measure(ctx context.Context, c console, dir string) (*benchReport, error) {
