@@ -14,11 +14,9 @@ import (
 	"github.com/sotto-dev/sotto/internal/fault"
 	"github.com/sotto-dev/sotto/internal/match"
 	"github.com/sotto-dev/sotto/internal/protocol"
+	"github.com/sotto-dev/sotto/internal/seal"
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
-
-// sealOverhead is how many bytes a sealed chunk has more than its points: the tag of AES-GCM (RFC 9180, section 7.3).
-const sealOverhead = 16
 
 // relay moves a list from one party to the next, part by part, as it comes: it holds one at a time, and can't read it.
 func (l *matchLists) relay(ctx context.Context, one *list) error {
@@ -215,7 +213,7 @@ func (l *matchLists) read(ctx context.Context, one *list, sealed bool, take func
 		points := min(left, protocol.ListChunk)
 		size := points * match.PointSize
 		if sealed {
-			size += sealOverhead
+			size += seal.Overhead
 		}
 		switch {
 		case ended:

@@ -17,8 +17,8 @@ const (
 	firstLook = time.Minute
 	// mostBetweenLooks bounds the time between looks at the schedule.
 	mostBetweenLooks = time.Hour
-	// leastAfterFailure is how long it takes until a matching that failed is run again, for it may have been paid for; with
-	// every further failure it is twice as long, up to the time between matchings.
+	// leastAfterFailure is how long it takes until a matching that failed is asked for again; with every further failure it is twice
+	// as long, up to the time between matchings. Parties refuse it until that time is over if the one that failed was paid for.
 	leastAfterFailure = time.Hour
 )
 

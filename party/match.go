@@ -42,8 +42,8 @@ type matchSession struct {
 	expiry *time.Timer
 	ended  sync.Once
 
-	// Set by MatchOpen, before anything of it leaves.
-	snapshot *customers.Snapshot // whose people are matched
+	snapshot  *customers.Snapshot // whose people are matched: set by MatchOpen
+	forgotten []ids.ID            // who was erased since: guarded by Node.changing
 }
 
 // MatchPrepare checks a request for a matching, reserves its price and announces a key.
@@ -141,13 +141,13 @@ func (n *Node) admitMatching(ctx context.Context, s *matchSession, r *sottov1.Ma
 // checkSchedule refuses the coordinator a matching before its time: what it asks for is paid for by the members, also if nothing
 // comes of it.
 func (n *Node) checkSchedule() error {
-	last, _ := n.state.Matches.Current()
 	n.mu.Lock()
-	if n.scheduled.After(last.At) {
-		last.At = n.scheduled
-	}
+	last := n.scheduled
 	n.mu.Unlock()
-	if next := last.At.Add(n.agreement.Matching.Every); !last.At.IsZero() && n.now().Before(next) {
+	if usable := n.matchings(); len(usable) > 0 && usable[0].At.After(last) {
+		last = usable[0].At
+	}
+	if next := last.Add(n.agreement.Matching.Every); !last.IsZero() && n.now().Before(next) {
 		return fault.New(fault.Limit, "the next matching by schedule is due at %s", next.Format(time.RFC3339)).
 			WithHint("an analyst can ask for one at any time")
 	}
@@ -208,8 +208,10 @@ func (n *Node) openMatching(ctx context.Context, s *matchSession, r *sottov1.Mat
 		return nil, err
 	}
 	n.trace("match: recorded")
+	n.changing.Lock() // who is erased from now on is noted
 	v := n.view()
 	s.snapshot = v.snapshot
+	n.changing.Unlock()
 	length, err := s.Begin(v.everybody())
 	if err != nil {
 		return nil, err
@@ -229,51 +231,6 @@ func (v *view) everybody() []ids.ID {
 	return all
 }
 
-// findMatching returns the matching of a session, if it is under way.
-func (n *Node) findMatching(id []byte) (*matchSession, error) {
-	key, err := protocol.ParseSession(id)
-	if err != nil {
-		return nil, err
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.matching == nil || n.matching.id != key {
-		return nil, fault.New(fault.Unavailable, "the matching is not under way here: it ended, or the node was restarted").WithHint("run it again")
-	}
-	return n.matching, nil
-}
-
-// endMatching forgets a matching: its streams stop, for the reason why (nil if it is complete), its secrets are erased, and its
-// reservation lapses unless it was charged.
-func (n *Node) endMatching(s *matchSession, why error) (err error) {
-	s.ended.Do(func() {
-		s.cancel(why)
-		s.expiry.Stop()
-		s.Erase()
-		n.mu.Lock()
-		n.matching = nil
-		n.mu.Unlock()
-		err = n.ledger.Lapse(s.id)
-		if why != nil {
-			entry := s.asked
-			entry.Verdict, entry.Reason = audit.Failed, fault.From(why).Message
-			err = errors.Join(err, n.state.Audit.Record(entry))
-		}
-	})
-	return err
-}
-
-// abortMatching ends a matching that failed, and returns why it did: what ended it first, if it had ended already.
-func (n *Node) abortMatching(s *matchSession, err error) error {
-	if s.ctx.Err() != nil {
-		err = context.Cause(s.ctx)
-	}
-	if ended := n.endMatching(s, err); ended != nil {
-		return fault.From(err).Wrap(errors.Join(err, ended))
-	}
-	return err
-}
-
 // MatchApprove returns which spine this party has found its whole list in.
 func (n *Node) MatchApprove(_ context.Context, r *sottov1.MatchApproveRequest) (*sottov1.MatchApproveResponse, error) {
 	s, err := n.findMatching(r.GetSession())
@@ -286,16 +243,4 @@ func (n *Node) MatchApprove(_ context.Context, r *sottov1.MatchApproveRequest) (
 	}
 	n.trace("match: approved")
 	return &sottov1.MatchApproveResponse{Approval: approval}, nil
-}
-
-// MatchKeep stores the slots of this party's people, and makes questions use them.
-func (n *Node) MatchKeep(_ context.Context, r *sottov1.MatchKeepRequest) (*sottov1.MatchKeepResponse, error) {
-	s, err := n.findMatching(r.GetSession())
-	if err != nil {
-		return nil, err
-	}
-	if err := n.keepMatching(s, r.GetApprovals()); err != nil {
-		return nil, n.abortMatching(s, err)
-	}
-	return &sottov1.MatchKeepResponse{}, n.endMatching(s, nil)
 }

@@ -29,8 +29,8 @@ func (n *Node) keepMatching(s *matchSession, approvals []*sottov1.Signed) error 
 	n.viewing.Lock()
 	now := n.current.snapshot
 	n.viewing.Unlock()
-	if now != s.snapshot {
-		people, slots = still(now, people, slots)
+	if now != s.snapshot || len(s.forgotten) > 0 {
+		people, slots = still(now, s.forgotten, people, slots)
 	}
 	n.trace("match: people settled")
 	m := matches.Matching{
@@ -61,14 +61,18 @@ func (n *Node) dropMatchings(outcome *matching.Outcome) error {
 	return err
 }
 
-// still returns those of people, with their slots, who are customers now: whoever was erased since is none.
-func still(now *customers.Snapshot, people []ids.ID, slots []uint32) ([]ids.ID, []uint32) {
+// still returns those of people, with their slots, who are customers now and were not erased meanwhile: also if that was taken back,
+// for what was erased stays erased.
+func still(now *customers.Snapshot, erased, people []ids.ID, slots []uint32) ([]ids.ID, []uint32) {
 	compare := func(a, b ids.ID) int { return bytes.Compare(a[:], b[:]) }
-	sorted := slices.SortedFunc(slices.Values(now.IDs), compare)
+	sorted := func(all []ids.ID) []ids.ID { return slices.SortedFunc(slices.Values(all), compare) }
+	customers, gone := sorted(now.IDs), sorted(erased)
 	var stay []ids.ID
 	var stayed []uint32
 	for i, id := range people {
-		if _, found := slices.BinarySearchFunc(sorted, id, compare); found {
+		_, is := slices.BinarySearchFunc(customers, id, compare)
+		_, was := slices.BinarySearchFunc(gone, id, compare)
+		if is && !was {
 			stay, stayed = append(stay, id), append(stayed, slots[i])
 		}
 	}

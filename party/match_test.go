@@ -3,11 +3,16 @@ package party
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sotto-dev/sotto/internal/fault"
+	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/internal/protocol"
+	"github.com/sotto-dev/sotto/party/audit"
+	"github.com/sotto-dev/sotto/party/customers"
 	sottov1 "github.com/sotto-dev/sotto/proto/sotto/v1"
 )
 
@@ -82,5 +87,52 @@ func TestMatchPrepareAgain(t *testing.T) {
 	w.must(err)
 	if !bytes.Equal(first.GetAnnouncement().GetBody(), again.GetAnnouncement().GetBody()) {
 		t.Error("asked again, the party announces something else")
+	}
+}
+
+// Guards those who are erased while a matching runs: they get no slot, also if they are no longer customers or are customers again when
+// it is stored. All others keep theirs.
+func TestWhoGetsASlot(t *testing.T) {
+	people := []ids.ID{{5}, {3}, {1}, {4}, {2}}
+	now := &customers.Snapshot{IDs: []ids.ID{{1}, {2}, {3}, {9}, {5}}}
+	stay, slots := still(now, []ids.ID{{2}, {7}}, people, []uint32{50, 30, 10, 40, 20})
+	if !slices.Equal(stay, []ids.ID{{5}, {3}, {1}}) || !slices.Equal(slots, []uint32{50, 30, 10}) {
+		t.Errorf("left are %v with slots %v", stay, slots)
+	}
+}
+
+// Guards the record of a matching: what would end it while it is being stored waits, and it is on record as stored, not as failed. What
+// comes too late to store it changes nothing.
+func TestEndedWhileStored(t *testing.T) {
+	w := newWorld(t, shopYAML, shopCSV)
+	r := w.request()
+	if _, err := w.MatchPrepare(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	s := w.Node.matching
+	storing, ended := make(chan struct{}), make(chan struct{})
+	go s.ended.Do(func() { // as MatchKeep
+		close(storing)
+		time.Sleep(50 * time.Millisecond)
+		if err := w.finishMatching(s, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	<-storing
+	go func() {
+		defer close(ended)
+		_, _ = w.Forget(t.Context(), &sottov1.ForgetRequest{Session: r.Session})
+	}()
+	<-ended
+	if w.Node.matching != nil {
+		t.Error("forgetting did not wait until the matching was stored")
+	}
+	for _, e := range w.entries() {
+		if e.Action == audit.Match && e.Verdict == audit.Failed {
+			t.Errorf("it is on record as failed: %s", e.Reason)
+		}
+	}
+	if _, err := w.MatchKeep(t.Context(), &sottov1.MatchKeepRequest{Session: r.Session}); !fault.IsKind(err, fault.Unavailable) {
+		t.Errorf("stored again: %v", err)
 	}
 }

@@ -78,6 +78,7 @@ func (n *Node) refresh(ctx context.Context, actor string) (bool, error) {
 	changed := n.current == nil || n.current.snapshot.Version != snapshot.Version
 	n.storedAs, n.loaded = stored, n.now()
 	n.look(snapshot, told, where)
+	n.stale = false
 	v := n.current
 	n.viewing.Unlock()
 	n.trace("refresh: exchanged")

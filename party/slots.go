@@ -49,7 +49,6 @@ func (n *Node) slotted(snapshot *customers.Snapshot) ([]slotted, error) {
 		}
 		found = append(found, slotted{m, slots})
 	}
-	n.stale = false
 	return found, nil
 }
 
@@ -67,6 +66,7 @@ func (n *Node) rematched() error {
 	n.viewing.Lock()
 	defer n.viewing.Unlock()
 	n.look(snapshot, n.told, found)
+	n.stale = false
 	return nil
 }
 
@@ -126,6 +126,11 @@ func (n *Node) forget(people []ids.ID) error {
 		return nil
 	}
 	n.stale = true
+	n.mu.Lock()
+	if n.matching != nil {
+		n.matching.forgotten = append(n.matching.forgotten, people...)
+	}
+	n.mu.Unlock()
 	return errors.Join(n.state.Members.Forget(people), n.state.Matches.Forget(people))
 }
 

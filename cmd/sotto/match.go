@@ -30,7 +30,8 @@ party has. Customers who come later have no slot before the next matching, and c
 A matching costs each person N times the epsilon and delta of the agreement's matching, N being the number of parties. That is
 charged to every party's ledger before any list leaves a party: also for a matching that fails, or is interrupted, after that.
 
-Interrupting (Ctrl-C) ends it at all parties, and nothing is stored. A new one starts from the beginning.`
+Interrupting (Ctrl-C) ends it at all parties, and nothing is stored, unless that had begun: sotto catalog shows which matchings there
+are. A new one starts from the beginning.`
 }
 
 func (k *matchCommand) Run(ctx context.Context, c console) error {

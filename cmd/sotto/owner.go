@@ -184,8 +184,8 @@ type partyPurgeCommand struct {
 
 func (k *partyPurgeCommand) Help() string {
 	return `What a node stores of customers is who was among the customers of which question, and which slots they have in the latest matchings,
-in encrypted files. They are destroyed when they are older than retention: {keep_for: …} in the party's file, or no question refers to them
-any more: at every start, once a day, and now with this command. Rows of the source that are too old leave the node's memory with the next refresh; no question uses them before.`
+in encrypted files. They are destroyed when they are older than retention: {keep_for: …} in the party's file, or no question refers to them any more
+(slots: with the next matching): at every start, once a day, and now with this command. Rows of the source that are too old leave the node's memory with the next refresh; no question uses them before.`
 }
 
 func (k *partyPurgeCommand) Run(ctx context.Context, c console) error {

@@ -29,6 +29,12 @@ func NewEntries(matching [32]byte, people []ids.ID, dummies []Dummy) (*Entries, 
 	return &Entries{matching, people, dummies, order}, nil
 }
 
+// Forget overwrites which dummies there are, and in which order everything is. Nothing may be using e.
+func (e *Entries) Forget() {
+	clear(e.order)
+	clear(e.dummies)
+}
+
 // Len returns the length of the party's list.
 func (e *Entries) Len() int { return len(e.order) }
 

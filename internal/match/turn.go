@@ -19,6 +19,14 @@ func NewKnown(tokens, turned Points) *Known {
 	return k
 }
 
+// Forget overwrites what is kept. Nothing may be using k, which may be nil.
+func (k *Known) Forget() {
+	if k != nil {
+		clear(k.tokens)
+		clear(k.turned)
+	}
+}
+
 // ranked returns the indices of points in the order of the points.
 func ranked(points Points) []uint32 {
 	order := make([]uint32, len(points))

@@ -83,8 +83,8 @@ func (*MatchApproval) Domain() string     { return "sotto/v1/match/approval" }
 const MeasureMatch = "match"
 
 const (
-	// matchLifetime is how long parties may begin a matching after it was asked for.
-	matchLifetime = time.Hour
+	// requestLifetime is how long parties may begin a matching after it was asked for.
+	requestLifetime = time.Hour
 	// clockSkew is how far clocks may differ.
 	clockSkew = 5 * time.Minute
 	// MaxHeld is the most matchings that an announcement names.
@@ -133,8 +133,8 @@ func VerifyMatching(signed *sottov1.Signed, a *agreement.Agreement, now time.Tim
 	case m.Begun > now.Add(clockSkew).Unix():
 		return &m, fault.New(fault.Invalid, "the matching was asked for at %s, which is in the future", begun).
 			WithHint("set the clocks")
-	case m.Begun < now.Add(-matchLifetime).Unix():
-		return &m, fault.New(fault.Expired, "the matching was asked for at %s, more than %s ago", begun, matchLifetime).
+	case m.Begun < now.Add(-requestLifetime).Unix():
+		return &m, fault.New(fault.Expired, "the matching was asked for at %s, more than %s ago", begun, requestLifetime).
 			WithHint("ask anew")
 	}
 	return &m, nil

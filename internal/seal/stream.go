@@ -11,6 +11,9 @@ var streamInfo = []byte("sotto/v1/seal-stream")
 // Encapsulated is the length, in bytes, of what begins a stream.
 const Encapsulated = encapsulated
 
+// Overhead is how many bytes a sealed message is longer than the message: the tag of AES-GCM (RFC 9180, section 7.3).
+const Overhead = 16
+
 // Sender seals the messages of a stream, in order. It is not safe for concurrent use.
 type Sender struct{ sender *hpke.Sender }
 

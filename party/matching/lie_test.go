@@ -93,6 +93,8 @@ func TestThePartyThatMakesTheSpineLies(t *testing.T) {
 			return l
 		}},
 		{"a point twice", match.ErrTwice, func(_ *play, l match.Points) match.Points { l[1] = l[0]; return l }},
+		{"the identity", match.ErrMalformed, func(_ *play, l match.Points) match.Points { l[0] = match.Point{}; return l }},
+		{"one beyond the field", match.ErrMalformed, func(_ *play, l match.Points) match.Points { l[len(l)-1] = beyond(); return l }},
 		{"a point more", match.ErrCount, func(_ *play, l match.Points) match.Points { return append(l, foreign(1)...) }},
 		{"a point less", match.ErrCount, func(_ *play, l match.Points) match.Points { return l[1:] }},
 		{"without a point of the party's", match.ErrMissing, func(p *play, l match.Points) match.Points { return replace(p, l, true) }},

@@ -211,7 +211,8 @@ func (r *Run) common() [][32]byte {
 	return common
 }
 
-// Erase ends the run and overwrites its secrets, once all calls that use them have come back: the caller sees to it that they do.
+// Erase ends the run and overwrites its secret exponents, which dummies it has, and the lists that it still holds, once all calls that
+// use them have come back: the caller sees to it that they do. Of the sealing key, which package hpke keeps, it lets go.
 // It may be called at any time, any number of times.
 func (r *Run) Erase() {
 	r.mu.Lock()
@@ -223,6 +224,10 @@ func (r *Run) Erase() {
 	if r.secrets != nil {
 		r.secrets.Forget()
 	}
+	if r.entries != nil {
+		r.entries.Forget()
+	}
+	r.known.Forget()
 	clear(r.own)
 	clear(r.slots)
 	for _, list := range r.ready {

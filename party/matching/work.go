@@ -54,10 +54,7 @@ func (r *Run) workOn(list protocol.ListID) (work, error) {
 	case list.Pass == protocol.PassOwn && !home:
 		return r.raise(func(p match.Points) (match.Points, error) { return match.Raise(nil, p, &s.Slot) }, onward, false), nil
 	case list.Pass == protocol.PassOwn && last: // looked up before it is turned
-		return work{
-			func(p match.Points) error { return match.Check(p) },
-			r.bring,
-		}, nil
+		return work{match.Check, r.bring}, nil
 	case list.Pass == protocol.PassOwn:
 		return r.bringHome(), nil
 	case list.Pass == protocol.PassSlots && !last:
@@ -74,7 +71,7 @@ func (r *Run) workOn(list protocol.ListID) (work, error) {
 		return r.makeSpine(r.own), nil
 	}
 	own := r.own
-	return work{func(match.Points) error { return nil }, func(all match.Points) error { return r.lookUp(all, own) }}, nil
+	return work{match.Check, func(all match.Points) error { return r.lookUp(all, own) }}, nil
 }
 
 // raise hands on what raising makes of a list, in a new order or in the same.

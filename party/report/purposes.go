@@ -144,7 +144,7 @@ func (r *record) recipients() section {
 		say("No recipient gets a row, an identifier, a true count or anything else about a single customer. Rows leave the node only encrypted under "+
 			"a key that is made for one question, and of which every party in it and the coordinator hold a share.%s",
 			ifMatched(r.Agreement, " In a matching the nodes find out which place in those rows each customer has, the same at all companies, without any of "+
-				"them seeing another's identifiers, or which customers they share.")),
+				"them seeing another's identifiers, or which customers they share, as long as they follow the protocol.")),
 		{Table: t},
 		{Text: []cell{plain("What each of them learns, and what not, is written down in "), linked("the promises of the protocol", promises), plain(".")}},
 	}}
