@@ -142,7 +142,7 @@ func TestPartyHangsInMatching(t *testing.T) {
 	stuck := func(party string, m moment) {
 		t.Run(party+" "+m.name, func(t *testing.T) {
 			t.Parallel()
-			c := startMatching(t, setup{seed: 603, parties: 3, patience: 2 * time.Second})
+			c := startMatching(t, setup{seed: 603, parties: 3, patience: 4 * time.Second})
 			held, before, session := c.held(), c.charges(), c.sessionOf()
 			happened := c.ends.when(party, m, func(call context.Context) { <-call.Done() })
 			_, err := c.match()
