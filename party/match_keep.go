@@ -56,8 +56,8 @@ func (n *Node) keepMatching(s *matchSession, approvals []*sottov1.Signed) error 
 
 // dropMatchings removes earlier matchings that no question needs.
 func (n *Node) dropMatchings(outcome *matching.Outcome) error {
-	inUse := outcome.Common[:min(1, len(outcome.Common))]
-	_, err := n.state.Matches.Purge(time.Time{}, inUse, false)
+	stay := append([][32]byte{outcome.Matching}, outcome.Common[:min(1, len(outcome.Common))]...)
+	_, err := n.state.Matches.Purge(stay, false)
 	return err
 }
 

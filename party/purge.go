@@ -57,7 +57,7 @@ func (n *Node) purgeStored(before time.Time, current [32]byte, dryRun bool) ([]m
 			stay = append(stay, m.ID)
 		}
 	}
-	gone, err := n.state.Matches.Purge(before, stay, dryRun)
+	gone, err := n.state.Matches.Purge(stay, dryRun)
 	if err != nil || len(gone) == 0 {
 		return purged, err
 	}

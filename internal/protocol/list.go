@@ -74,16 +74,6 @@ func NewRoute(lengths []int64) *Route {
 // Parties returns N.
 func (r *Route) Parties() int { return len(r.Lengths) }
 
-// Turns returns the place of a party in PassSlots, 0…N−1, and −1 for who is no party.
-func (r *Route) Turns(party int) int {
-	for place, p := range r.order {
-		if p == party {
-			return place
-		}
-	}
-	return -1
-}
-
 // Last returns the party that makes the spine.
 func (r *Route) Last() int { return r.order[len(r.order)-1] }
 

@@ -74,11 +74,6 @@ func lists(t rapid.TB, r *protocol.Route) map[protocol.ListID]bool {
 	}
 	slots := follow(protocol.PassSlots, 0, 0, n)
 	once("B", slots, -1)
-	for place, party := range slots {
-		if r.Turns(party) != place {
-			t.Fatalf("party %d is visited at place %d, and says %d", party, place, r.Turns(party))
-		}
-	}
 	last := slots[n-1]
 	for party, length := range r.Lengths {
 		if length > r.Lengths[last] || length == r.Lengths[last] && party < last {
@@ -147,10 +142,6 @@ func TestRoute(t *testing.T) {
 					}
 				}
 			}
-		}
-		r := protocol.NewRoute(make([]int64, n))
-		if r.Turns(-1) != -1 || r.Turns(n) != -1 {
-			t.Error("who is no party has a place in the round")
 		}
 	}
 }

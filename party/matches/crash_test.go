@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/sotto-dev/sotto/internal/ids"
 	"github.com/sotto-dev/sotto/party/vault"
@@ -42,7 +41,7 @@ var steps = []func(s *Store) error{
 	func(s *Store) error { return s.Keep(matching(2, 200), customers(0, 100), spread(100, 200, 2)) },
 	func(s *Store) error { return s.Forget([]ids.ID{customer(7), customer(9)}) },
 	func(s *Store) error {
-		_, err := s.Purge(time.Time{}, nil, false)
+		_, err := s.Purge([][32]byte{matching(2, 200).ID}, false)
 		return err
 	},
 }
@@ -60,7 +59,7 @@ func states() []string {
 
 // state is what a store says of itself, and of customers 7 and 8.
 func state(t *testing.T, s *Store) string {
-	m, _ := s.Current()
+	m, _ := newest(s)
 	said := fmt.Sprintf("current %d", m.ID[0])
 	for n := 1; n <= 2; n++ {
 		slots, _, err := s.Slots(matching(n, 1).ID, customers(7, 9))
@@ -173,7 +172,7 @@ func TestKeepFails(t *testing.T) {
 		if err := steps[1](s); err == nil {
 			t.Errorf("%s: kept in a folder that is gone", point)
 		}
-		if m, _ := s.Current(); m.ID[0] != 1 {
+		if m, _ := newest(s); m.ID[0] != 1 {
 			t.Errorf("%s: current is %d", point, m.ID[0])
 		}
 		v.Trace(func(string) {})

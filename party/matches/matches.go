@@ -131,7 +131,7 @@ func (s *Store) look() error {
 }
 
 // Keep keeps a matching and the slots of the party's own people, people[i] having slots[i]. It is durable when it returns nil, and
-// is then what Current returns; if it fails, or a crash cuts it off, nothing has changed. If the very same matching is there,
+// is then the first that All returns; if it fails, or a crash cuts it off, nothing has changed. If the very same matching is there,
 // nothing is done. Whoever was forgotten since the matching began must not be among people. An error says nothing of anybody.
 func (s *Store) Keep(m Matching, people []ids.ID, slots []uint32) error {
 	m.At, m.Participants = seconds(m.At.Unix()), slices.Clone(m.Participants)
@@ -190,17 +190,8 @@ func check(m Matching, people []ids.ID, slots []uint32) error {
 	return nil
 }
 
-// Current returns the matching that was kept last, false if there is none. It never waits for the disk. What it and All return
-// shares its Participants, which must not be changed.
-func (s *Store) Current() (Matching, bool) {
-	kept := *s.kept.Load()
-	if len(kept) == 0 {
-		return Matching{}, false
-	}
-	return kept[0].Matching, true
-}
-
-// All returns all matchings that are kept, the last first: until all members have the newest, they may have to agree on another.
+// All returns all matchings that are kept, the last first: until all members have the newest, they may have to agree on another. It
+// never waits for the disk. What it returns shares its Participants, which must not be changed.
 func (s *Store) All() []Matching {
 	var all []Matching
 	for _, k := range *s.kept.Load() {

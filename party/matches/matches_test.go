@@ -132,11 +132,20 @@ func TestSlots(t *testing.T) {
 	})
 }
 
+// newest returns the matching that was kept last, false if there is none.
+func newest(s *Store) (Matching, bool) {
+	all := s.All()
+	if len(all) == 0 {
+		return Matching{}, false
+	}
+	return all[0], true
+}
+
 // The newest is what was kept last, whatever the clocks say, also after the store is opened again; others stay as they were.
-func TestCurrent(t *testing.T) {
+func TestNewest(t *testing.T) {
 	v, folder := fresh(t), t.TempDir()
 	s := opened(t, folder, v)
-	if m, ok := s.Current(); ok || s.All() != nil {
+	if m, ok := newest(s); ok || s.All() != nil {
 		t.Errorf("at first: %+v", m)
 	}
 	late := matching(3, 10)
@@ -150,7 +159,7 @@ func TestCurrent(t *testing.T) {
 	late.At = late.At.Truncate(time.Second).UTC()
 	want := []Matching{matching(2, 10), matching(1, 10), late}
 	for range 2 {
-		m, ok := s.Current()
+		m, ok := newest(s)
 		if !ok || !reflect.DeepEqual(m, want[0]) {
 			t.Errorf("current is %+v, want %+v", m, want[0])
 		}
@@ -202,7 +211,7 @@ func TestKeepRefusals(t *testing.T) {
 	}
 }
 
-// Old ones go but for those in use; the newest stays unless it is too old; and a dry run says the same and does nothing.
+// All go but those that stay, the newest too; and a dry run says the same and does nothing.
 func TestPurge(t *testing.T) {
 	v, folder := fresh(t), t.TempDir()
 	s := opened(t, folder, v)
@@ -215,23 +224,26 @@ func TestPurge(t *testing.T) {
 		}
 		return numbers
 	}
-	inUse := [][32]byte{matching(1, 10).ID, matching(7, 10).ID}
+	ids := func(numbers ...int) (ids [][32]byte) {
+		for _, n := range numbers {
+			ids = append(ids, matching(n, 10).ID)
+		}
+		return ids
+	}
 	for _, c := range []struct {
-		before     time.Time
-		inUse      [][32]byte
+		stay       [][32]byte
 		dry        bool
 		gone, left []int
 	}{
-		{time.Time{}, inUse, true, []int{0, 2, 3}, []int{4, 3, 2, 1, 0}},
-		{at(4), inUse, true, []int{0, 2, 3}, []int{4, 3, 2, 1, 0}},
-		{at(4), inUse, false, []int{0, 2, 3}, []int{4, 1}},
-		{at(4), inUse, false, nil, []int{4, 1}},
-		{at(5), inUse, true, []int{4}, []int{4, 1}},
-		{at(5), inUse, false, []int{4}, []int{1}},
-		{time.Time{}, nil, false, nil, []int{1}},
-		{at(5), nil, false, []int{1}, nil},
+		{ids(0, 1, 2, 3, 4), false, nil, []int{4, 3, 2, 1, 0}},
+		{ids(4, 1, 7), true, []int{0, 2, 3}, []int{4, 3, 2, 1, 0}},
+		{ids(4, 1, 7), false, []int{0, 2, 3}, []int{4, 1}},
+		{ids(4, 1, 7), false, nil, []int{4, 1}},
+		{ids(1), true, []int{4}, []int{4, 1}},
+		{ids(1), false, []int{4}, []int{1}},
+		{nil, false, []int{1}, nil},
 	} {
-		purged, err := s.Purge(c.before, c.inUse, c.dry)
+		purged, err := s.Purge(c.stay, c.dry)
 		if err != nil || !slices.Equal(numbers(purged), c.gone) || !slices.Equal(numbers(s.All()), c.left) {
 			t.Errorf("%+v: purged %v, left %v, %v", c, numbers(purged), numbers(s.All()), err)
 		}
@@ -254,7 +266,7 @@ func TestTogether(t *testing.T) {
 	for range 4 {
 		work.Go(func() {
 			for range 30 {
-				m, ok := s.Current()
+				m, ok := newest(s)
 				got, _, err := s.Slots(m.ID, customers(500, many))
 				if errors.Is(err, fs.ErrNotExist) { // purged in between
 					continue
@@ -268,7 +280,8 @@ func TestTogether(t *testing.T) {
 	for n := 1; n < 20; n++ {
 		must(t, s.Keep(matching(n, many), customers(0, many), slots))
 		must(t, s.Forget(customers(n, n+2)))
-		_, err := s.Purge(time.Time{}, nil, false)
+		m, _ := newest(s)
+		_, err := s.Purge([][32]byte{m.ID}, false)
 		must(t, err)
 	}
 	work.Wait()

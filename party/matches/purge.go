@@ -1,22 +1,18 @@
 package matches
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
-// Purge removes the matchings but the newest, and also that if it is from before a time: what is kept of people must not outlast
-// what their data is declared to be kept for. Those inUse stay in any case. It returns what has gone for good, older ones first;
-// with dryRun, what would go. If it fails or a crash cuts it off, some of it may have gone, and the next Purge removes the rest.
-func (s *Store) Purge(before time.Time, inUse [][32]byte, dryRun bool) ([]Matching, error) {
+// Purge removes all matchings but those that stay. It returns what has gone for good, older ones first; with dryRun, what would go. If it
+// fails or a crash cuts it off, some of it may have gone, and the next Purge removes the rest.
+func (s *Store) Purge(stay [][32]byte, dryRun bool) ([]Matching, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var stay []numbered
+	var left []numbered
 	var gone []Matching
 	var names []string
-	for i, k := range *s.kept.Load() {
-		if slices.Contains(inUse, k.ID) || i == 0 && !k.At.Before(before) {
-			stay = append(stay, k)
+	for _, k := range *s.kept.Load() {
+		if slices.Contains(stay, k.ID) {
+			left = append(left, k)
 			continue
 		}
 		gone, names = append(gone, k.Matching), append(names, nameOf(k.ID))
@@ -30,6 +26,6 @@ func (s *Store) Purge(before time.Time, inUse [][32]byte, dryRun bool) ([]Matchi
 		return nil, err
 	}
 	s.step("matches: purged")
-	s.kept.Store(&stay)
+	s.kept.Store(&left)
 	return gone, nil
 }

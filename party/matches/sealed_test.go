@@ -132,7 +132,7 @@ func TestForgetLeavesNothing(t *testing.T) {
 	if len(inside(1)) != 0 || len(inside(2)) != 0 {
 		t.Error("somebody is left")
 	}
-	if m, _ := s.Current(); m.Slots != 100 {
+	if m, _ := newest(s); m.Slots != 100 {
 		t.Errorf("current is %+v", m)
 	}
 }
@@ -196,7 +196,7 @@ func TestVectors(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(folder, name), sealed, 0o600))
 	}
 	s := opened(t, folder, v)
-	m, ok := s.Current()
+	m, ok := newest(s)
 	if !ok || m.ID[31] != 31 || m.Basis[0] != 0xa0 || m.Spine[0] != 0xb0 || !slices.Equal(m.Participants, []string{"bank", "shop"}) ||
 		m.At.Unix() != 1_700_000_500 || m.Slots != 10 {
 		t.Errorf("%+v", m)
